@@ -1,0 +1,301 @@
+"""The native data protocol, version 1: every message that the server and its receivers exchange.
+
+A message is a ZeroMQ multipart: part 0 is JSON with the key `htype`, the rest is raw data, little endian, C order.
+The server's socket is a ROUTER; a receiver is a DEALER that says `hello`, and returns credit as it consumes.
+
+    receiver -> server                     server -> receiver
+    hello  {name, version, credit}
+                                           capture      a file begins (nothing to do for one who writes none)
+                                           header       a series begins
+                                           image        + spectra, scalers, factors, frames: one block
+    credit {n}                             (every image costs one credit)
+                                           series_end   why it ended, and what was acquired, written, missing
+                                           capture_end  the file is complete
+    written, opened, closed, failed        (reports of the server's own writer only)
+
+Parts of an `image` of n frames, c channels, b bins:
+    1 spectra   `type`   (n, c, b)  counts per bin; as they are, or n chunks if `compression` says so
+    2 scalers   uint32   (n, c, 9)  in the order of the hardware, ticks and counts
+    3 factors   float64  (n, c)     dead-time correction, ClockTicks / (ClockTicks - dead ticks)
+    4 frames    FRAME_DTYPE (n,)    time, markers and status of each frame
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+PROTOCOL = "xsp3ioc"
+VERSION = 1
+SCALERS = 9
+
+FRAME_DTYPE = np.dtype([("time", "<f8"), ("markers", "<u4"), ("status", "<u4")])
+"""Per frame: end of the exposure (s since 1970, UTC), marker bits, `FrameStatus`."""
+
+
+class FrameStatus(IntEnum):
+    """What is known of a frame's data."""
+
+    valid = 0
+    overrun = 1
+    """Overwritten in the circular buffer before, or while, it was read: its data are not its own."""
+    missing = 2
+    """Never received; its place holds zeros."""
+
+
+class Message(msgspec.Struct, tag_field="htype", kw_only=True):
+    """JSON part of a message; `htype` says which."""
+
+
+class Hello(Message, tag="hello"):
+    """A receiver asks for the stream; `credit` blocks may be on their way to it at any time."""
+
+    name: str
+    version: int = VERSION
+    credit: int = 16
+    token: str = ""
+    """Known to the server's own writer only; its reports are believed."""
+
+
+class Credit(Message, tag="credit"):
+    """`n` more blocks have been consumed."""
+
+    n: int = 1
+
+
+class Opened(Message, tag="opened"):
+    """The writer has opened the file of a capture."""
+
+    capture_id: int
+    filename: str
+
+
+class Written(Message, tag="written"):
+    """Frames of this capture that are in the file and flushed; `series_id` is set when that series is complete."""
+
+    capture_id: int
+    frames: int
+    series_id: int | None = None
+    missing: int = 0
+
+
+class Closed(Message, tag="closed"):
+    """The file is complete and closed."""
+
+    capture_id: int
+    filename: str
+    frames: int
+
+
+class Failed(Message, tag="failed"):
+    """The writer could not open, write or close; `filename` keeps what was flushed before."""
+
+    capture_id: int
+    filename: str
+    frames: int
+    error: str
+
+
+class Refused(Message, tag="refused"):
+    """The server's answer to a message that it does not take; the receiver should give up."""
+
+    error: str
+
+
+class Capture(Message, tag="capture"):
+    """A file begins; it holds the series up to `capture_end`, or the first `frames` frames (0: no limit)."""
+
+    capture_id: int
+    filename: str
+    frames: int = 0
+    overwrite: bool = False
+    create_directories: int = 0
+    """How many missing levels may be made, counted from the leaf; negative as in areaDetector."""
+    chunk_frames: int = 0
+    """Frames per HDF5 chunk; 0: as files.md chooses."""
+    compression: str = "bslz4"
+    flush_interval: float = 1.0
+    swmr: bool = False
+
+
+class Header(Message, tag="header"):
+    """A series begins: everything that a late or remote reader has to know."""
+
+    msg_number: int
+    series_id: int
+    capture_id: int
+    """The capture that this series is written to; 0: none."""
+    filename: str
+    frames: int
+    """Frames asked for; 0: until stopped."""
+    channels: int
+    bins: int
+    exposure: float
+    """Counting time of one frame, s; 0 where an external gate sets it."""
+    gap: float
+    clock_period: float
+    """Seconds per tick of the scalers."""
+    trigger_mode: str
+    time: float
+    """Start of the series, s since 1970, UTC."""
+    event_widths: list[int]
+    """Dead ticks per event and channel, as used for the factors."""
+    energy_offset: list[float]
+    """eV at the centre of bin 0, per channel."""
+    energy_slope: list[float]
+    """eV per bin, per channel."""
+    windows: list[list[list[int]]]
+    """[channel][window] -> [low, high], bins, inclusive."""
+    good_thresholds: list[int]
+    simulated: bool
+    detector: str
+    host: str
+    server: str
+    """Program and version."""
+    library: str
+    firmware: str
+    parameters: dict[str, Any]
+    """All parameters of the server at the start of the series."""
+    protocol: str = PROTOCOL
+    version: int = VERSION
+    type: str = "uint32"
+
+
+class Image(Message, tag="image"):
+    """One block: `shape[0]` consecutive frames from `frame` on."""
+
+    msg_number: int
+    series_id: int
+    frame: int
+    shape: tuple[int, int, int]
+    type: str = "uint32"
+    compression: str = "none"
+
+
+class Gap(msgspec.Struct):
+    """Frames `first`..`last` (inclusive) are missing, and why."""
+
+    first: int
+    last: int
+    reason: str
+
+    def __len__(self) -> int:
+        """Return how many frames are missing."""
+        return self.last - self.first + 1
+
+
+class SeriesEnd(Message, tag="series_end"):
+    """The series is over: `acquired` frames were read; those that are missing are named."""
+
+    msg_number: int
+    series_id: int
+    reason: str
+    """`complete`, `stopped`, or what went wrong."""
+    acquired: int
+    streamed: int | None = None
+    """Frames sent to every subscriber, counted when this message was made."""
+    written: int | None = None
+    """Frames flushed to the server's file; None: not written, or not known yet."""
+    missing: list[Gap] = []
+    """Frames that nobody got."""
+    lost: list[Gap] = []
+    """Frames that this one receiver did not get, because it was too slow."""
+
+
+class CaptureEnd(Message, tag="capture_end"):
+    """The file shall be closed."""
+
+    capture_id: int
+    reason: str = "complete"
+
+
+FromServer = Capture | Header | Image | SeriesEnd | CaptureEnd | Refused
+FromReceiver = Hello | Credit | Opened | Written | Closed | Failed
+
+_encoder = msgspec.json.Encoder()
+_from_server = msgspec.json.Decoder(FromServer)
+_from_receiver = msgspec.json.Decoder(FromReceiver)
+
+encode = _encoder.encode
+
+
+class ProtocolError(ValueError):
+    """A message is not of this protocol."""
+
+
+def decode_from_server(part: bytes | memoryview) -> FromServer:
+    """Part 0 of a message of the server; ProtocolError if it is none."""
+    return _decode(_from_server, part)
+
+
+def decode_from_receiver(part: bytes | memoryview) -> FromReceiver:
+    """Part 0 of a message of a receiver; ProtocolError if it is none."""
+    return _decode(_from_receiver, part)
+
+
+def _decode(decoder: msgspec.json.Decoder, part: bytes | memoryview) -> Any:
+    try:
+        return decoder.decode(part)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProtocolError(f"not a message of {PROTOCOL} {VERSION}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive frames of one series, as arrays over one piece of memory each."""
+
+    series_id: int
+    first: int
+    mca: NDArray[np.uint32]
+    """(frames, channels, bins), counts."""
+    scalers: NDArray[np.uint32]
+    """(frames, channels, 9)."""
+    factors: NDArray[np.float64]
+    """(frames, channels)."""
+    frames: NDArray[np.void]
+    """(frames,) of FRAME_DTYPE."""
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.frames)
+
+    @property
+    def end(self) -> int:
+        """Number of the frame after the last one."""
+        return self.first + len(self.frames)
+
+    def image(self, msg_number: int) -> Image:
+        """Return the JSON part of the block's message."""
+        return Image(
+            msg_number=msg_number, series_id=self.series_id, frame=self.first, shape=self.mca.shape  # type: ignore[arg-type]
+        )
+
+    def parts(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Parts 1..4 of the block's message."""
+        return self.mca, self.scalers, self.factors, self.frames
+
+
+def block_from_parts(image: Image, parts: Sequence[Any]) -> Block:
+    """Block whose arrays lie over `parts` (buffers 1..4 of a message, not copied); ProtocolError if sizes disagree."""
+    frames, channels, bins = image.shape
+    if image.type != "uint32" or image.compression != "none":
+        raise ProtocolError(f"spectra of type {image.type}, compression {image.compression}: only uint32, none")
+    if len(parts) != 4:
+        raise ProtocolError(f"image of {1 + len(parts)} parts: it has 5")
+    try:
+        return Block(
+            image.series_id,
+            image.frame,
+            np.frombuffer(parts[0], "<u4").reshape(frames, channels, bins),
+            np.frombuffer(parts[1], "<u4").reshape(frames, channels, SCALERS),
+            np.frombuffer(parts[2], "<f8").reshape(frames, channels),
+            np.frombuffer(parts[3], FRAME_DTYPE).reshape(frames),
+        )
+    except ValueError as error:
+        raise ProtocolError(f"image of shape {image.shape}: {error}") from error

@@ -1,0 +1,114 @@
+"""Parameters and commands are declared once, as data; both faces, the configuration and the tables walk them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter:
+    """One value of the detector: what it is, what it may be, and its names.
+
+    `pv` is the record's name: relative to `$(P)$(R)`, or to `$(P)` if it begins with `/`; `{chan}` counts the
+    channels from 1. A writable parameter is served as `pv` and `pv_RBV`, a read-only one as `pv` alone (so its
+    name carries `_RBV` where the record's does). `tango` is the attribute's name.
+    """
+
+    default: Any
+    """Its type is the parameter's: bool, int, float, str, or numpy array (spectra; read-only)."""
+    doc: str
+    pv: str = ""
+    tango: str = ""
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    precision: int = 0
+    choices: tuple[str, ...] = ()
+    """Names of the values 0, 1, ... of an int or bool."""
+    readback_choices: tuple[str, ...] = ()
+    """Where the `_RBV` record uses other words than the setpoint."""
+    length: int = 0
+    """Longest text (characters) or array (elements)."""
+    writable: bool = True
+    readback: bool = True
+    """False: no `_RBV` record."""
+    per_channel: bool = False
+    """One value per channel: `detector.values[name]` is a list (or an array whose axis 0 is the channel)."""
+    index: int | None = None
+    """Which element of the last axis this one serves (a scaler of nine)."""
+    command: bool = False
+    """Writing it does something; it is not a setting and not in the configuration file."""
+    severity: dict[int, str] = field(default_factory=dict)
+    """Alarm severity by value: minor, major, invalid."""
+    name: str = field(default="", init=False)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Learn the name from the class body."""
+        object.__setattr__(self, "name", name)
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        """Return the value, or the declaration when asked of the class."""
+        return self if instance is None else instance.values[self.name]
+
+    def convert(self, value: Any) -> Any:
+        """`value` as this parameter's type and within its limits, or ValueError that says what is allowed."""
+        if self.choices:
+            return self._choice(value)
+        kind = type(self.default)
+        try:
+            if kind is int and isinstance(value, float) and value != int(value):
+                raise ValueError
+            converted = kind(value)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"{self.label} = {value!r} is not {_article(kind)}") from None
+        if kind is str:
+            if "\0" in converted or len(converted) > (self.length or 256) - 1:
+                raise ValueError(f"{self.label} is longer than {(self.length or 256) - 1} characters")
+            return converted
+        if converted != converted:
+            raise ValueError(f"{self.label} = nan is not a number")
+        if self.low is not None and converted < self.low:
+            raise ValueError(f"{self.label} = {converted:g} is below {self.low:g}{self._unit}")
+        if self.high is not None and converted > self.high:
+            raise ValueError(f"{self.label} = {converted:g} is above {self.high:g}{self._unit}")
+        return converted
+
+    def _choice(self, value: Any) -> Any:
+        if isinstance(value, str):
+            if value in self.choices:
+                return type(self.default)(self.choices.index(value))
+            if not value.lstrip("-").isdigit():
+                raise ValueError(f"{self.label} = {value!r} is none of {self._allowed}")
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{self.label} = {value!r} is none of {self._allowed}") from None
+        if not 0 <= number < len(self.choices):
+            raise ValueError(f"{self.label} = {number} is none of {self._allowed}")
+        return type(self.default)(number)
+
+    @property
+    def label(self) -> str:
+        """The name that its users know: the record's, else the attribute's."""
+        return self.pv.lstrip("/") or self.tango or self.name
+
+    @property
+    def _unit(self) -> str:
+        return f" {self.unit}" if self.unit else ""
+
+    @property
+    def _allowed(self) -> str:
+        return ", ".join(f"{choice} ({number})" for number, choice in enumerate(self.choices))
+
+
+def _article(kind: type) -> str:
+    return {int: "a whole number", float: "a number", bool: "0 or 1", str: "text"}.get(kind, kind.__name__)
+
+
+def parameters(owner: type) -> dict[str, Parameter]:
+    """All parameters declared on a class and its bases, in the order of their declaration."""
+    found: dict[str, Parameter] = {}
+    for cls in reversed(owner.__mro__):
+        found |= {name: value for name, value in vars(cls).items() if isinstance(value, Parameter)}
+    return found
