@@ -113,6 +113,8 @@ class Capture(Message, tag="capture"):
 
     capture_id: int
     filename: str
+    channels: int
+    bins: int
     frames: int = 0
     overwrite: bool = False
     create_directories: int = 0
