@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
+
+
+STRING_LENGTH = 40
+"""Text that fits an EPICS string, with its final zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +34,7 @@ class Parameter:
     readback_choices: tuple[str, ...] = ()
     """Where the `_RBV` record uses other words than the setpoint."""
     length: int = 0
-    """Longest text (characters) or array (elements)."""
+    """Longest text (characters, 40 if not given) or array (elements)."""
     writable: bool = True
     readback: bool = True
     """False: no `_RBV` record."""
@@ -37,10 +42,12 @@ class Parameter:
     """One value per channel: `detector.values[name]` is a list (or an array whose axis 0 is the channel)."""
     index: int | None = None
     """Which element of the last axis this one serves (a scaler of nine)."""
+    aliases: tuple[str, ...] = ()
+    """Other record names of a read-only parameter, written like `pv`."""
     command: bool = False
     """Writing it does something; it is not a setting and not in the configuration file."""
-    severity: dict[int, str] = field(default_factory=dict)
-    """Alarm severity by value: minor, major, invalid."""
+    severity: dict[int, int] = field(default_factory=dict)
+    """Alarm severity by value."""
     name: str = field(default="", init=False)
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -63,8 +70,11 @@ class Parameter:
         except (TypeError, ValueError, OverflowError):
             raise ValueError(f"{self.label} = {value!r} is not {_article(kind)}") from None
         if kind is str:
-            if "\0" in converted or len(converted) > (self.length or 256) - 1:
-                raise ValueError(f"{self.label} is longer than {(self.length or 256) - 1} characters")
+            longest = (self.length or STRING_LENGTH) - 1
+            if len(converted) > longest:
+                raise ValueError(f"{self.label} has {len(converted)} characters, more than {longest}")
+            if not converted.isprintable():
+                raise ValueError(f"{self.label} = {converted!r} has characters that cannot be printed")
             return converted
         if converted != converted:
             raise ValueError(f"{self.label} = nan is not a number")
@@ -112,3 +122,27 @@ def parameters(owner: type) -> dict[str, Parameter]:
     for cls in reversed(owner.__mro__):
         found |= {name: value for name, value in vars(cls).items() if isinstance(value, Parameter)}
     return found
+
+
+class Severity(IntEnum):
+    """How bad a value is, as EPICS counts."""
+
+    good = 0
+    minor = 1
+    major = 2
+    invalid = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What the faces show from now on: the only way in which a value reaches a client."""
+
+    name: str
+    value: Any
+    """The channel's value if `channel` is given; for all channels (a list, or an array's axis 0) if not."""
+    time: float
+    """Seconds since 1970, UTC."""
+    channel: int | None = None
+    severity: Severity = Severity.good
+    refused: bool = False
+    """A put was refused: the setpoint (not the readback) shows the old value again, INVALID, until the next good put."""
