@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-
 STRING_LENGTH = 40
 """Text that fits an EPICS string, with its final zero."""
 
@@ -145,4 +144,4 @@ class Update:
     channel: int | None = None
     severity: Severity = Severity.good
     refused: bool = False
-    """A put was refused: the setpoint (not the readback) shows the old value again, INVALID, until the next good put."""
+    """A put was refused: the setpoint, not the readback, shows the old value again, INVALID until the next good put."""
