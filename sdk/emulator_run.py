@@ -1,0 +1,267 @@
+"""Emulated library functions of a run: start and stop, progress, acknowledging, reading."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xsp3ioc.sdk.cdef import ffi
+from xsp3ioc.sdk.constants import SCALERS, ErrorFlag
+from xsp3ioc.sdk.emulated_system import System
+from xsp3ioc.sdk.emulator_calls import (
+    ERROR,
+    OK,
+    EmulatedCalls,
+    Refusal,
+    check_card,
+    check_channel,
+    check_one_channel,
+    check_range,
+    emulated,
+)
+from xsp3ioc.sdk.readout import STATUS_DTYPE
+from xsp3ioc.sdk.ring import NEVER, DoubleAcknowledge
+from xsp3ioc.sdk.run import Kind
+
+
+class RunFunctions(EmulatedCalls):
+    """Run control, progress and the circular buffer."""
+
+    @emulated
+    def xsp3_histogram_start(self, path: int, card: int) -> int:
+        """Begin counting, or waiting for a trigger; the cards above 0 follow card 0."""
+        system = self.system(path)
+        if 0 in check_card(system, card):
+            system.start(count_enable=True)
+        return OK
+
+    @emulated
+    def xsp3_histogram_arm(self, path: int, card: int) -> int:
+        """As start, with count enable low."""
+        system = self.system(path)
+        if 0 in check_card(system, card):
+            system.start(count_enable=False)
+        return OK
+
+    @emulated
+    def xsp3_histogram_continue(self, path: int, card: int) -> int:
+        """Count enable goes high: a software trigger, or a software-timed frame opens."""
+        system = self.system(path)
+        if 0 in check_card(system, card):
+            system.resume()
+        return OK
+
+    @emulated
+    def xsp3_histogram_pause(self, path: int, card: int) -> int:
+        """Count enable goes low: a software-timed frame closes."""
+        system = self.system(path)
+        if 0 in check_card(system, card):
+            system.pause()
+        return OK
+
+    @emulated
+    def xsp3_histogram_stop(self, path: int, card: int) -> int:
+        """End the run; succeeds without one."""
+        system = self.system(path)
+        if 0 in check_card(system, card):
+            system.stop()
+        return OK
+
+    @emulated
+    def xsp3_histogram_clear(
+        self, path: int, first_channel: int, channels: int, first_frame: int, frames: int
+    ) -> int:
+        """Zero spectra and scalers."""
+        system = self.system(path)
+        _check_channels(system, first_channel, channels)
+        check_range("first_frame", first_frame, 0, system.ring - 1)
+        check_range("num_frames", frames, 0, system.ring - first_frame)
+        with system.lock:
+            run = system.settled()
+            if run is not None:
+                run.clear(first_frame, frames, first_channel, channels)
+        return OK
+
+    @emulated
+    def xsp3_histogram_is_any_busy(self, path: int) -> int:
+        """1 while a frame is being counted."""
+        system = self.system(path)
+        with system.lock:
+            run = system.settled()
+            return int(run is not None and not run.ring.stuck and run.timeline.running(system.now))
+
+    @emulated
+    def xsp3_scaler_check_progress(self, path: int) -> int:
+        """Number of complete frames."""
+        return min(self._progress(path), 0x7FFFFFFF)
+
+    @emulated
+    def xsp3_scaler_check_progress_details(self, path: int, flags: Any, quiet: int, furthest: Any) -> int:
+        """Number of complete frames, and what went wrong."""
+        system = self.system(path)
+        complete = self._progress(path)
+        run = system.run
+        overrun = run is not None and run.ring.overrun(-1)[0] > 0
+        if flags != ffi.NULL:
+            flags[0] = int(ErrorFlag.circular_overrun) if overrun else 0
+        if furthest != ffi.NULL:
+            furthest[0] = complete
+        return complete
+
+    def _progress(self, path: int) -> int:
+        system = self.system(path)
+        if system.run is None and system.settings.family.compulsory_acknowledge:
+            raise Refusal(ERROR, "no progress before the first arm or start")
+        return system.progress()
+
+    @emulated
+    def xsp3_scaler_get_num_tf(self, path: int) -> int:
+        """Frames of scalers that fit."""
+        return self.system(path).ring
+
+    @emulated
+    def xsp3_histogram_circ_ack(self, path: int, channel: int, frame: int, channels: int, frames: int) -> int:
+        """Release frames; any range of them is accepted."""
+        system = self.system(path)
+        _check_channels(system, channel, channels)
+        if system.settings.family.compulsory_acknowledge:  # acknowledges whole cards
+            channel, channels = 0, system.channels
+        with system.lock:
+            run = system.settled()
+            if run is not None:
+                try:
+                    run.ring.acknowledge(frame, frames, channel, channels)
+                except DoubleAcknowledge:
+                    raise Refusal(ERROR, f"frames {frame}..{frame + frames - 1} are already acknowledged") from None
+        return OK
+
+    @emulated
+    def xsp3_histogram_get_circ_overrun(self, path: int, channel: int, first: Any) -> int:
+        """Frames overwritten before they were acknowledged, and the first of them."""
+        system = self.system(path)
+        check_channel(system, channel)
+        with system.lock:
+            run = system.settled()
+            count, frame = (0, NEVER) if run is None else run.ring.overrun(channel)
+        if first != ffi.NULL:
+            first[0] = frame
+        return count
+
+    @emulated
+    def xsp3_histogram_get_tf_status_block(self, path: int, channel: int, frame: int, frames: int, out: Any) -> int:
+        """State, full number and markers of what the frames' slots hold."""
+        system = self.system(path)
+        check_one_channel(system, channel)
+        slot = _check_frames(system, frame, frames)
+        status = np.frombuffer(ffi.buffer(out, frames * STATUS_DTYPE.itemsize), STATUS_DTYPE)
+        with system.lock:
+            run = system.settled()
+            status["markers"] = 0
+            status["state"] = 0 if run is None else run.ring.uses(slot, frames, channel)
+            status["time_frame"] = NEVER if run is None else run.ring.numbers(slot, frames)
+        return OK
+
+
+class ReadFunctions(EmulatedCalls):
+    """Spectra and scalers."""
+
+    @emulated
+    def xsp3_histogram_read4d(
+        self,
+        path: int,
+        buffer: Any,
+        bin_: int,
+        aux: int,
+        channel: int,
+        frame: int,
+        bins: int,
+        auxes: int,
+        channels: int,
+        frames: int,
+    ) -> int:
+        """Copy spectra out, by frame, channel, bin."""
+        system = self.system(path)
+        check_range("aux", aux, 0, 0)
+        check_range("num_aux", auxes, 1, 1)
+        check_range("eng + num_eng", bin_ + bins, 1, system.bins)
+        _check_channels(system, channel, channels)
+        out = _array(buffer, frames, channels, bins)
+        if (bins, channels) == (system.bins, system.channels):
+            self._read(system, "mca", frame, out)
+        else:
+            whole = np.empty((frames, system.channels, system.bins), np.uint32)
+            self._read(system, "mca", frame, whole)
+            out[:] = whole[:, channel : channel + channels, bin_ : bin_ + bins]
+        return OK
+
+    @emulated
+    def xsp3_histogram_read3d(
+        self, path: int, buffer: Any, bin_: int, channel: int, frame: int, bins: int, channels: int, frames: int
+    ) -> int:
+        """Copy spectra out; the same without auxiliary data."""
+        return ReadFunctions.xsp3_histogram_read4d.__wrapped__(  # type: ignore[attr-defined]
+            self, path, buffer, bin_, 0, channel, frame, bins, 1, channels, frames
+        )
+
+    @emulated
+    def xsp3_scaler_read(
+        self, path: int, buffer: Any, scaler: int, channel: int, frame: int, scalers: int, channels: int, frames: int
+    ) -> int:
+        """Copy raw scalers out, by frame, channel, scaler."""
+        system = self.system(path)
+        check_range("scaler + n_scalers", scaler + scalers, 1, SCALERS)
+        _check_channels(system, channel, channels)
+        out = _array(buffer, frames, channels, scalers)
+        if (scalers, channels) == (SCALERS, system.channels):
+            self._read(system, "scalers", frame, out)
+        else:
+            whole = np.empty((frames, system.channels, SCALERS), np.uint32)
+            self._read(system, "scalers", frame, whole)
+            out[:] = whole[:, channel : channel + channels, scaler : scaler + scalers]
+        return OK
+
+    def _read(self, system: System, kind: Kind, frame: int, out: NDArray[np.uint32]) -> None:
+        """Copy what the slots hold; what is overwritten meanwhile comes out wrong, as from the real memory."""
+        frames = len(out)
+        slot = _check_frames(system, frame, frames)
+        with system.lock:
+            run = system.settled()
+            held = [] if run is None else run.ring.held(slot, frames)
+        if run is None:
+            out[:] = 0
+            return
+        run.fill(kind, slot, held, out)
+        if kind == "mca" and self.settings.slow_read:
+            self._sleep(self.settings.slow_read)
+        with system.lock:
+            run.settle(system.now)
+            now_held = run.ring.held(slot, frames)
+            if now_held == held:
+                return
+        newer = np.empty_like(out)
+        run.fill(kind, slot, now_held, newer)
+        changed = _numbers(now_held) != _numbers(held)
+        torn = out.shape[2] // 2  # the first half had been copied
+        out[changed, :, torn:] = newer[changed, :, torn:]
+
+
+def _numbers(held: list[tuple[int, int]]) -> NDArray[np.int64]:
+    return np.concatenate([np.arange(first, first + count) for first, count in held])
+
+
+def _array(buffer: Any, *shape: int) -> NDArray[np.uint32]:
+    """The caller's memory as an array."""
+    size = 4 * int(np.prod(shape))
+    return np.frombuffer(ffi.buffer(buffer, size), np.uint32).reshape(shape)
+
+
+def _check_channels(system: System, channel: int, channels: int) -> None:
+    check_one_channel(system, channel)
+    check_range("num_chan", channels, 1, system.channels - channel)
+
+
+def _check_frames(system: System, frame: int, frames: int) -> int:
+    """The slot of a frame; the block may not straddle the end of the memory."""
+    slot = frame % system.ring
+    check_range("num_tf", frames, 1, system.ring - slot)
+    return slot

@@ -1,0 +1,71 @@
+"""What the library's refusals become: one exception class per kind of status."""
+
+
+class Xspress3Error(Exception):
+    """A library function answered with a negative status; carries `function`, `status` and the library's `message`."""
+
+    def __init__(self, function: str, status: int, message: str = "") -> None:
+        super().__init__(f"{function}: {message or 'no message from the library'} (status {status})")
+        self.function = function
+        self.status = status
+        self.message = message
+
+
+class InvalidPath(Xspress3Error):
+    """The handle is not, or no longer, open (XSP3_INVALID_PATH)."""
+
+
+class IllegalCard(Xspress3Error):
+    """No such card or channel (XSP3_ILLEGAL_CARD, XSP3_ILLEGAL_SUBPATH)."""
+
+
+class OutOfRange(Xspress3Error):
+    """An argument is outside what the library accepts (XSP3_RANGE_CHECK)."""
+
+
+class OutOfMemory(Xspress3Error):
+    """The library could not allocate its buffers (XSP3_OUT_OF_MEMORY)."""
+
+
+class DeviceNotFound(Xspress3Error):
+    """The electronics did not answer (XSP3_ERR_DEV_NOT_FOUND)."""
+
+
+class SettingsFileError(Xspress3Error):
+    """A settings directory could not be opened, read or written (XSP3_CANNOT_OPEN_FILE and its neighbours)."""
+
+
+class WouldBlock(Xspress3Error):
+    """The call would have to wait (XSP3_WOULD_BLOCK)."""
+
+
+class MissingFunction(Xspress3Error):
+    """The loaded library is older than this function; raised when it is called, not when the library is loaded."""
+
+    def __init__(self, function: str, library: str) -> None:
+        super().__init__(function, -1, f"{library} does not have this function; it needs a newer libxspress3")
+        self.library = library
+
+
+class LibraryNotLoaded(OSError):
+    """The vendor library could not be opened, or is something else; says the path, the reason and what to do."""
+
+
+_BY_STATUS: dict[int, type[Xspress3Error]] = {
+    -2: InvalidPath,
+    -3: IllegalCard,
+    -4: IllegalCard,
+    -6: OutOfRange,
+    -8: OutOfMemory,
+    -9: DeviceNotFound,
+    -10: SettingsFileError,
+    -11: SettingsFileError,
+    -12: SettingsFileError,
+    -13: SettingsFileError,
+    -20: WouldBlock,
+}
+
+
+def error_for(status: int) -> type[Xspress3Error]:
+    """The exception class for a negative library status; `Xspress3Error` itself where there is no special one."""
+    return _BY_STATUS.get(status, Xspress3Error)

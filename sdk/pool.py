@@ -1,0 +1,198 @@
+"""The content of frames: a pool of drawn spectra per channel, and which of them each frame shows.
+
+Frame k of channel c is a function of the settings, the exposure and k alone, so that any process can say what a frame
+must hold. Reading a block is one copy from the pool into the reader's memory.
+"""
+
+import threading
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xsp3ioc.sdk.constants import BINS, SCALERS, Scaler
+from xsp3ioc.sdk.emulator_settings import EmulatorSettings
+from xsp3ioc.sdk.physics import draw, sources
+
+ENTRIES = 64
+GOOD_THRESHOLD = 50
+WINDOWS = ((0, BINS - 1), (0, BINS - 1))
+
+_CHUNK = 4096  # frames whose pool rows are worked out at once
+_POOLED, _TIMED = 0, 1  # first word of the random seeds
+
+
+class Regions(NamedTuple):
+    """Where the scalers look: `threshold` int64 (channels,), `windows` int64 (channels, 2, 2) of inclusive limits."""
+
+    threshold: NDArray[np.int64]
+    windows: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, channels: int, threshold: ArrayLike = GOOD_THRESHOLD, windows: ArrayLike = WINDOWS) -> "Regions":
+        """The same, or one for each, for all channels: threshold () or (channels,), windows (2, 2) or (channels, 2, 2)."""
+        return cls(
+            np.array(np.broadcast_to(np.asarray(threshold, np.int64), (channels,))),
+            np.array(np.broadcast_to(np.asarray(windows, np.int64), (channels, 2, 2))),
+        )
+
+    def count(self, channel: int, raw: NDArray[np.uint32], scalers: NDArray[np.uint32]) -> None:
+        """Set AllGood and both InWindow in `scalers` (..., 9) from the spectra `raw` (..., 4096) of one channel."""
+        scalers[..., Scaler.all_good] = raw[..., self.threshold[channel] :].sum(axis=-1)
+        for scaler, (low, high) in zip((Scaler.window0, Scaler.window1), self.windows[channel], strict=True):
+            scalers[..., scaler] = raw[..., low : high + 1].sum(axis=-1)
+
+
+class FramePool:
+    """The frames of one exposure: `channels` x 64 spectra with their scalers, each drawn when it is first shown."""
+
+    def __init__(self, settings: EmulatorSettings, ticks: int, regions: Regions, bits: int = 12) -> None:
+        self.ticks = ticks
+        self.bits = bits
+        self._settings = settings
+        self._channels = settings.channels
+        self._sources = sources(settings)
+        self._regions = regions
+        rows = self._channels * ENTRIES
+        self._raw = np.zeros((rows, BINS), np.uint32)
+        self._shown = self._raw if bits == 12 else np.zeros((rows, 1 << bits), np.uint32)
+        self._scalers = np.zeros((rows, SCALERS), np.uint32)
+        self._drawn = np.zeros(rows, bool)
+        self._missing = rows
+        self._chunks: dict[int, NDArray[np.intp]] = {}
+        self._lock = threading.Lock()
+
+    def set_regions(self, regions: Regions) -> None:
+        """Count AllGood and InWindow anew, in all spectra."""
+        with self._lock:
+            self._regions = regions
+            for channel in range(self._channels):
+                rows = channel * ENTRIES + np.flatnonzero(self._drawn[channel * ENTRIES : (channel + 1) * ENTRIES])
+                counted = self._scalers[rows]
+                regions.count(channel, self._raw[rows], counted)
+                self._scalers[rows] = counted
+
+    def mca(self, first: int, out: NDArray[np.uint32]) -> None:
+        """Fill `out` (frames, channels, bins) with the spectra from frame `first` on."""
+        rows = self._rows(first, len(out))
+        # Rows are in range by construction; any other mode than "clip" would copy through a buffer.
+        np.take(self._shown, rows, axis=0, out=out.reshape(len(rows), -1), mode="clip")
+
+    def scalers(self, first: int, out: NDArray[np.uint32]) -> None:
+        """Fill `out` (frames, channels, 9) with the scalers from frame `first` on."""
+        rows = self._rows(first, len(out))
+        np.take(self._scalers, rows, axis=0, out=out.reshape(len(rows), SCALERS), mode="clip")
+
+    def _rows(self, first: int, frames: int) -> NDArray[np.intp]:
+        """Row of the pool for each frame and channel, drawn if need be: (frames * channels,)."""
+        chunk, offset = divmod(first, _CHUNK)
+        end = offset + frames
+        if end <= _CHUNK:
+            rows = self._chunk(chunk)[offset * self._channels : end * self._channels]
+        else:
+            pieces = [self._chunk(chunk + i) for i in range(-(-end // _CHUNK))]
+            rows = np.concatenate(pieces)[offset * self._channels : end * self._channels]
+        if self._missing:
+            self._draw(rows)
+        return rows
+
+    def _chunk(self, chunk: int) -> NDArray[np.intp]:
+        rows = self._chunks.get(chunk)
+        if rows is None:
+            if len(self._chunks) > 4:
+                self._chunks = {}
+            rows = entries(self._settings.seed, self._channels, chunk * _CHUNK, _CHUNK)
+            rows += np.arange(self._channels) * ENTRIES
+            rows = rows.ravel()
+            self._chunks[chunk] = rows
+        return rows
+
+    def _draw(self, rows: NDArray[np.intp]) -> None:
+        with self._lock:
+            for row in np.unique(rows[~self._drawn[rows]]).tolist():
+                channel, entry = divmod(row, ENTRIES)
+                rng = np.random.default_rng((_POOLED, self._settings.seed, self.ticks, channel, entry))
+                raw, scalers = draw(self._sources[channel], self._settings, self.ticks, rng)
+                self._regions.count(channel, raw, scalers)
+                self._raw[row] = raw
+                self._scalers[row] = scalers
+                if self.bits != 12:
+                    self._shown[row] = rebin(raw, self.bits)
+                self._drawn[row] = True
+                self._missing -= 1
+
+
+def entries(seed: int, channels: int, first: int, frames: int) -> NDArray[np.intp]:
+    """Which pool entry each frame and channel shows, 0..63: (frames, channels); splitmix64 of seed, frame, channel."""
+    with np.errstate(over="ignore"):
+        frame = np.arange(first, first + frames, dtype=np.uint64)[:, None]
+        z = frame * np.uint64(256) + np.arange(channels, dtype=np.uint64)
+        z += np.uint64((seed * 0xD1342543DE82EF95 + 1) % 2**64)
+        z *= np.uint64(0x9E3779B97F4A7C15)
+        z ^= z >> np.uint64(30)
+        z *= np.uint64(0xBF58476D1CE4E5B9)
+        z ^= z >> np.uint64(27)
+        z *= np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+    return (z % np.uint64(ENTRIES)).astype(np.intp)
+
+
+def rebin(raw: NDArray[np.uint32], bits: int) -> NDArray[np.uint32]:
+    """Spectra (..., 4096) with the lowest 12 - bits bits of the energy dropped: (..., 2**bits)."""
+    return raw.reshape(*raw.shape[:-1], 1 << bits, -1).sum(axis=-1, dtype=np.uint32)
+
+
+def expected_frames(
+    settings: EmulatorSettings,
+    exposure_ticks: int,
+    first: int,
+    n: int,
+    *,
+    good_threshold: ArrayLike = GOOD_THRESHOLD,
+    windows: ArrayLike = WINDOWS,
+    bits: int = 12,
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """What frames first .. first+n-1 of a run with this exposure hold, in any process.
+
+    Spectra uint32 (n, channels, 2**bits) and scalers uint32 (n, channels, 9). `good_threshold` is one bin or one per
+    channel, `windows` are ((low, high), (low, high)), inclusive, or those per channel. For frames whose exposure is
+    fixed beforehand; see `timed_frame` for the others.
+    """
+    pool = _pool(msgspec.json.encode(settings), exposure_ticks, bits)
+    pool.set_regions(Regions.of(settings.channels, good_threshold, windows))
+    mca = np.empty((n, settings.channels, 1 << bits), np.uint32)
+    scalers = np.empty((n, settings.channels, SCALERS), np.uint32)
+    pool.mca(first, mca)
+    pool.scalers(first, scalers)
+    return mca, scalers
+
+
+@lru_cache(maxsize=4)
+def _pool(settings: bytes, ticks: int, bits: int) -> FramePool:
+    decoded = msgspec.json.decode(settings, type=EmulatorSettings)
+    return FramePool(decoded, ticks, Regions.of(decoded.channels), bits)
+
+
+def timed_frame(
+    settings: EmulatorSettings,
+    ticks: int,
+    frame: int,
+    *,
+    good_threshold: ArrayLike = GOOD_THRESHOLD,
+    windows: ArrayLike = WINDOWS,
+    bits: int = 12,
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """What one frame holds whose exposure was not fixed beforehand: software-timed, or cut short by a stop.
+
+    `ticks` is what it lasted. Spectra uint32 (channels, 2**bits) and scalers uint32 (channels, 9).
+    """
+    regions = Regions.of(settings.channels, good_threshold, windows)
+    raw = np.empty((settings.channels, BINS), np.uint32)
+    scalers = np.empty((settings.channels, SCALERS), np.uint32)
+    for channel, source in enumerate(sources(settings)):
+        rng = np.random.default_rng((_TIMED, settings.seed, ticks, channel, frame))
+        raw[channel], scalers[channel] = draw(source, settings, ticks, rng)
+        regions.count(channel, raw[channel], scalers[channel])
+    return rebin(raw, bits), scalers

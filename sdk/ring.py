@@ -1,0 +1,133 @@
+"""The memory of frames as a ring of slots: what each slot holds, what was acknowledged, what was overwritten."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+NEVER = -1
+"""Frame number of a slot that holds no frame of this run."""
+
+
+class DoubleAcknowledge(Exception):
+    """Frames were acknowledged that are not in use."""
+
+
+class Ring:
+    """Slot f % frames holds frame f from its beginning on.
+
+    `uses` counts, per slot, the frames begun there since the slot was last acknowledged: 0 free, 1 in use, more when
+    frames were overwritten. One row serves all channels until some of them are acknowledged without the others.
+    """
+
+    def __init__(self, frames: int, channels: int, first: int = 0, *, compulsory: bool = False) -> None:
+        self.frames = frames
+        self.begun = first
+        """Number of the next frame to begin."""
+        self.stuck = False
+        """The next frame met one that was not acknowledged, where acknowledging is compulsory."""
+        self._first = first
+        self._oldest = first
+        self._channels = channels
+        self._compulsory = compulsory
+        self._uses = np.zeros((1, frames), np.int32)
+        self._overruns = np.zeros(1, np.int64)
+        self._first_overrun = np.full(1, NEVER, np.int64)
+
+    def advance(self, begun: int) -> None:
+        """Let frames begin until their number is `begun`, each in its slot, overwriting what is there."""
+        while self.begun < begun and not self.stuck:
+            count = begun - self.begun
+            slot = self.begun % self.frames
+            laps = count // self.frames - 1
+            if laps > 0 and slot == 0 and not self._compulsory and np.all(self._uses > 0):
+                self._overruns += laps * self.frames
+                self._note_first(np.ones(len(self._uses), bool), self.begun - self.frames)
+                self._uses += laps
+                self.begun += laps * self.frames
+            else:
+                self._begin(slot, min(count, self.frames - slot))
+
+    def _begin(self, slot: int, count: int) -> None:
+        uses = self._uses[:, slot : slot + count]
+        if uses.any():
+            taken = uses > 0
+            if self._compulsory:
+                count = int(np.argmax(taken.any(axis=0)))
+                uses = uses[:, :count]
+                self.stuck = True
+                self._overruns[:] = 1
+                self._note_first(np.ones(len(taken), bool), self.begun + count - self.frames)
+            else:
+                self._overruns += taken.sum(axis=1)
+                self._note_first(taken.any(axis=1), self.begun - self.frames + taken.argmax(axis=1))
+        uses += 1
+        self.begun += count
+
+    def _note_first(self, rows: NDArray[np.bool_], frames: NDArray[np.int64] | int) -> None:
+        self._first_overrun = np.where(rows & (self._first_overrun == NEVER), frames, self._first_overrun)
+
+    def acknowledge(self, frame: int, count: int, channel: int, channels: int) -> None:
+        """Free the slots of `count` frames from `frame` (its low 32 bits) on, whatever they hold; any range is taken.
+
+        Raises `DoubleAcknowledge`, where acknowledging is compulsory, if one of them is free already.
+        """
+        rows = self._rows(channel, channels)
+        for part in self._parts(frame % self.frames, min(count, self.frames)):
+            if self._compulsory and not self._uses[rows, part].all():
+                raise DoubleAcknowledge
+            self._uses[rows, part] = 0
+
+    def _rows(self, channel: int, channels: int) -> slice:
+        if len(self._uses) == 1:
+            if channels >= self._channels:
+                return slice(0, 1)
+            self._uses = np.repeat(self._uses, self._channels, axis=0)
+            self._overruns = np.repeat(self._overruns, self._channels)
+            self._first_overrun = np.repeat(self._first_overrun, self._channels)
+        return slice(channel, channel + channels)
+
+    def _parts(self, slot: int, count: int) -> list[slice]:
+        end = slot + count
+        if end <= self.frames:
+            return [slice(slot, end)]
+        return [slice(slot, self.frames), slice(0, end - self.frames)]
+
+    def oldest(self) -> int:
+        """Number of the first frame that is not acknowledged on every channel; that of the next one if all are."""
+        self._oldest = max(self._oldest, self.begun - self.frames)
+        while self._oldest < self.begun:
+            slot = self._oldest % self.frames
+            count = min(self.begun - self._oldest, self.frames - slot)
+            waiting = self._uses[:, slot : slot + count].any(axis=0)
+            skipped = int(waiting.argmax())
+            if waiting[skipped]:
+                self._oldest += skipped
+                break
+            self._oldest += count
+        return self._oldest
+
+    def held(self, slot: int, count: int) -> list[tuple[int, int]]:
+        """Which frames `count` slots from `slot` on hold, as (first frame, how many); frames below 0 were never begun.
+
+        The slots may not straddle the wrap. Frames below the run's first one are not of this run.
+        """
+        last = self.begun - 1
+        first = last - (last - slot) % self.frames
+        until = last - first + 1
+        if count <= until:
+            return [(first, count)]
+        return [(first, until), (first + until - self.frames, count - until)]
+
+    def numbers(self, slot: int, count: int) -> NDArray[np.int64]:
+        """Frame number of each of `count` slots, `NEVER` for one unused in this run: int64 (count,)."""
+        numbers = np.concatenate([np.arange(first, first + n) for first, n in self.held(slot, count)])
+        numbers[numbers < self._first] = NEVER
+        return numbers
+
+    def uses(self, slot: int, count: int, channel: int) -> NDArray[np.int32]:
+        """How often each of `count` slots was used since its last acknowledgement, for one channel: int32 (count,)."""
+        return self._uses[min(channel, len(self._uses) - 1), slot : slot + count]
+
+    def overrun(self, channel: int) -> tuple[int, int]:
+        """Frames overwritten unacknowledged on a channel, and the first of them; channel < 0: the worst channel."""
+        row = int(self._overruns.argmax()) if channel < 0 else min(channel, len(self._overruns) - 1)
+        return int(self._overruns[row]), int(self._first_overrun[row])
