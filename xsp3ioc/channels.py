@@ -1,0 +1,195 @@
+"""Records as caproto channels: what clients read, and where their writes go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Any
+
+import caproto
+import numpy as np
+from caproto import AccessRights, AlarmSeverity, AlarmStatus, SubscriptionType
+
+from xsp3ioc.fields import make_field
+from xsp3ioc.records import Record, alias_names, fit, records, to_wire
+from xsp3ioc.stream.parameter import Parameter, Severity, Update
+
+Write = Callable[[Any, str], "Future[Any]"]
+"""Takes the value as the client sent it and who sent it ("user@host"); ends when the work that it started has ended."""
+
+_UNITS = 7
+"""Bytes of a unit on the wire, without the final zero."""
+
+
+class Served:
+    """What every channel of ours can do, whatever its type.
+
+    Values are never taken from a client's write: caproto's own `write`, with its limits and its put-back of alarms, is
+    not used at all. A write goes to the core, and what the core says is posted.
+    """
+
+    record: Record
+    writer: Write | None = None
+    """None: read-only."""
+    _data: dict[str, Any]
+
+    def check_access(self, hostname: str, username: str) -> AccessRights:
+        """Tell clients what they may do, so that their screens show it."""
+        return AccessRights.READ if self.writer is None else AccessRights.READ | AccessRights.WRITE
+
+    def get_field(self, field: str) -> caproto.ChannelData:
+        """`.FIELD` of the record, made when a client first asks for it; KeyError if there is none."""
+        return self if field == "VAL" else make_field(self, field)
+
+    async def post(self, value: Any, time: float, severity: Severity, status: AlarmStatus, always: bool) -> None:
+        """Show a value; monitors hear of it if it differs from the last, or always."""
+        self._data["timestamp"] = caproto.TimeStamp.from_unix_timestamp(time)
+        value = to_wire(self.record, value)
+        flags = SubscriptionType(0)
+        if always or self.record.is_array or value != self._data["value"]:
+            self._data["value"] = value
+            flags |= SubscriptionType.DBE_VALUE | SubscriptionType.DBE_LOG
+        alarm = self.alarm  # type: ignore[attr-defined]
+        if (alarm.severity, alarm.status) != (severity, status):
+            await alarm.write(severity=severity, status=status, publish=False)
+            flags |= SubscriptionType.DBE_ALARM
+        if flags:
+            await self.publish(flags)  # type: ignore[attr-defined]
+
+
+class EnumChannel(Served, caproto.ChannelEnum):
+    """States by name."""
+
+
+class IntegerChannel(Served, caproto.ChannelInteger):
+    """A whole number of 32 bits."""
+
+
+class DoubleChannel(Served, caproto.ChannelDouble):
+    """A number, or an array of them."""
+
+
+class StringChannel(Served, caproto.ChannelString):
+    """Text of up to 39 characters."""
+
+
+class TextChannel(Served, caproto.ChannelByte):
+    """Long text, as an array of characters with a final zero."""
+
+
+_CLASSES: dict[str, type] = {
+    "ENUM": EnumChannel,
+    "LONG": IntegerChannel,
+    "DOUBLE": DoubleChannel,
+    "STRING": StringChannel,
+    "CHAR": TextChannel,
+}
+
+
+def make_channel(record: Record, value: Any, writer: Write | None, time: float) -> Served:
+    """Make the channel of one record, showing `value`."""
+    severity, status = alarm_of(record, value, Severity.good)
+    options: dict[str, Any] = {
+        "value": to_wire(record, value),
+        "timestamp": time,
+        "max_length": record.count,
+        "reported_record_type": record.record_type,
+    }
+    if severity:
+        options["alarm"] = caproto.ChannelAlarm(severity=AlarmSeverity(severity), status=status)
+    if record.native == "ENUM":
+        options["enum_strings"] = record.choices
+    elif record.native == "CHAR":
+        options["strip_null_terminator"] = False
+    else:
+        options["string_encoding"] = "utf-8"
+    if record.native in ("LONG", "DOUBLE"):
+        options["units"] = fit(record.parameter.unit, _UNITS).decode()
+        if record.limits:
+            low, high = record.limits
+            options |= {"lower_ctrl_limit": low, "upper_ctrl_limit": high}
+            options |= {"lower_disp_limit": low, "upper_disp_limit": high}
+    if record.native == "DOUBLE":
+        options["precision"] = record.parameter.precision
+    channel = _CLASSES[record.native](**options)
+    channel.record = record
+    if writer is not None:
+        channel.writer = writer
+    return channel
+
+
+def alarm_of(record: Record, value: Any, severity: Severity) -> tuple[Severity, AlarmStatus]:
+    """Severity and status to show with a value: the update's, or the parameter's for this value if that is worse."""
+    if record.shows and record.parameter.severity and not record.is_array:
+        severity = max(severity, Severity(record.parameter.severity.get(value, 0)))
+    if not severity:
+        return severity, AlarmStatus.NO_ALARM
+    return severity, AlarmStatus.STATE if record.native == "ENUM" else AlarmStatus.SOFT
+
+
+class ChannelTable:
+    """All channels of a detector, by record name and by parameter."""
+
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        values: dict[str, Any],
+        channels: int,
+        put: Callable[..., Future[Any]],
+        prefix: str,
+        r: str,
+        time: float,
+    ):
+        self.by_name: dict[str, Served] = {}
+        self._by_parameter: dict[str, list[Served]] = {}
+        for record in records(parameters, channels, prefix, r):
+            writer = _writer(put, record) if record.writable else None
+            channel = make_channel(record, record.value_from(values), writer, time)
+            self.by_name[record.name] = channel
+            for alias in alias_names(record, prefix, r):
+                self.by_name[alias] = channel
+            self._by_parameter.setdefault(record.parameter.name, []).append(channel)
+
+    async def post(self, update: Update) -> None:
+        """Show an update on every record of its parameter."""
+        for channel in self._by_parameter.get(update.name, ()):
+            record = channel.record
+            if update.channel is not None and record.channel != update.channel:
+                continue
+            fan_out = update.channel is None and record.channel is not None
+            value = update.value[record.channel] if fan_out else update.value
+            if not update.refused:
+                severity = update.severity if record.shows else Severity.good
+                await channel.post(value, update.time, *alarm_of(record, value, severity), always=False)
+            elif record.writable:
+                await channel.post(value, update.time, Severity.invalid, AlarmStatus.WRITE, always=True)
+
+
+def _writer(put: Callable[..., Future[Any]], record: Record) -> Write:
+    text = isinstance(record.parameter.default, str)
+
+    def write(value: Any, who: str) -> Future[Any]:
+        return put(record.parameter.name, as_sent(value, text), record.channel, who)
+
+    return write
+
+
+def as_sent(data: Any, text: bool) -> Any:
+    """Turn a client's data into what the core takes: int, float or str.
+
+    Characters are one string up to the first zero where text is wanted; of other arrays there must be one element.
+    """
+    if text and isinstance(data, np.ndarray) and data.dtype.itemsize == 1:
+        return decode(data.tobytes().split(b"\0", 1)[0])
+    if len(data) != 1:
+        raise ValueError(f"{len(data)} elements where one is expected")
+    value = data[0]
+    return decode(value) if isinstance(value, bytes) else value.item()
+
+
+def decode(raw: bytes) -> str:
+    """Read bytes as UTF-8, else as Latin-1, which never fails."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

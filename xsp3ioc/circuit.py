@@ -1,0 +1,169 @@
+"""One Channel Access client's connection: its writes in order, its updates, and a reply when the work is done."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+import caproto
+from caproto import AccessRights, CAStatus
+from caproto.asyncio import server
+from caproto.server.common import DisconnectedCircuit
+
+from xsp3ioc.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+LONGEST_MESSAGE = 16 << 20
+"""Bytes of one request; more is no Channel Access client."""
+
+
+class AccessDeniedError(Exception):
+    """The record cannot be written."""
+
+
+class NeverWriting:
+    """Stands for caproto's event "no write is in progress".
+
+    caproto lets every get wait for it for a millisecond, so an open put-callback would slow all gets of its client.
+    """
+
+    def set(self) -> None:
+        """Nothing to remember."""
+
+    clear = set
+
+    def is_set(self) -> bool:
+        """No write is ever in the way."""
+        return True
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Return at once."""
+        return True
+
+
+class Circuit(server.VirtualCircuit):
+    """A client's connection.
+
+    A write calls the channel's writer at once, before the next command is looked at, so that writes reach the core in
+    the order in which they came. (caproto makes a task of each; those of one client overtake each other.) The reply
+    comes when the writer's future ends, behind all updates that were posted before.
+    """
+
+    def __init__(self, circuit: caproto.VirtualCircuit, client: Any, context: Any):
+        super().__init__(circuit, client, context)
+        self.write_event = NeverWriting()
+        self.outbox = Outbox()
+        # Updates go to the outbox in any case; what the client asked for decides when they are sent.
+        self.events_on.set()
+
+    @property
+    def who(self) -> str:
+        """user@host, as the client said."""
+        return f"{self.client_username or '?'}@{self.client_hostname or self.circuit.address[0]}"
+
+    async def run(self) -> None:
+        """Start answering."""
+        self.tasks.create(self.command_queue_loop())
+        self._sub_task = self.tasks.create(self._send_loop())
+
+    async def recv(self) -> None:
+        """Read commands into the queue; a full queue makes the client wait."""
+        received = await self.client.recv(4096)
+        commands, missing = self.circuit.recv(received)
+        for command in commands:
+            await self.command_queue.put(command)
+        if missing > LONGEST_MESSAGE:
+            raise caproto.RemoteProtocolError(f"a request of {missing} bytes")
+        if not received:
+            raise DisconnectedCircuit
+
+    async def command_queue_loop(self) -> None:
+        """Process commands until the client goes, or says what no client would say."""
+        try:
+            while True:
+                response = await self._command_queue_iteration(await self.command_queue.get())
+                if response:
+                    await self.send(*response)
+        except DisconnectedCircuit:
+            pass
+        except Exception as problem:
+            log.warning("Closing the connection of %s: %s", self.who, problem or type(problem).__name__)
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """End this connection, once."""
+        await self._on_disconnect()
+        await self.context.circuit_disconnected(self)
+
+    async def _on_disconnect(self) -> None:
+        sender, self._sub_task = self._sub_task, None
+        await super()._on_disconnect()
+        # caproto cancels the sender and waits for it: a sender that found out by itself would wait for itself.
+        if sender is not None and sender is not asyncio.current_task():
+            sender.cancel()
+
+    async def _wake_new_command(self) -> None:
+        pass
+
+    async def _process_command(self, command: Any) -> list[Any]:
+        match command:
+            case caproto.WriteRequest() | caproto.WriteNotifyRequest():
+                return self._write(command)
+            case caproto.EventsOffRequest() | caproto.EventsOnRequest():
+                self.outbox.pause(isinstance(command, caproto.EventsOffRequest))
+                return []
+            case caproto.EventCancelRequest():
+                self.outbox.cancel(command.subscriptionid)
+            case caproto.ClearChannelRequest():
+                await self._end_subscriptions(command.sid)
+        return await super()._process_command(command)
+
+    async def _end_subscriptions(self, sid: int) -> None:
+        # caproto compares the subscription's channel object with the number, so that none is ever found.
+        chan, entry = self.circuit.channels_sid[sid], None
+        for _, sub in await self._cull_subscriptions(entry, lambda sub: sub.channel is chan):
+            self.outbox.cancel(sub.subscriptionid)
+            self.circuit.event_add_commands.pop(sub.subscriptionid, None)
+
+    def _write(self, command: Any) -> list[Any]:
+        chan = self.circuit.channels_sid[command.sid]
+        future: Future[Any]
+        try:
+            channel = self.context[chan.name]
+            if AccessRights.WRITE not in channel.check_access(self.client_hostname, self.client_username):
+                raise AccessDeniedError(f"{chan.name} is read-only")
+            future = channel.writer(command.data, self.who)
+        except Exception as problem:
+            future = Future()
+            future.set_exception(problem)
+        future.add_done_callback(partial(self.context.after_updates, partial(self._answer, chan, command)))
+        return []
+
+    def _answer(self, chan: caproto.ServerChannel, command: Any, future: Future[Any]) -> None:
+        if not self.connected or chan.sid not in self.circuit.channels_sid:
+            return
+        problem = RuntimeError("The server gave this up") if future.cancelled() else future.exception()
+        status = CAStatus.ECA_NORMAL
+        if problem is not None:
+            status = CAStatus.ECA_NOWTACCESS if isinstance(problem, AccessDeniedError) else CAStatus.ECA_PUTFAIL
+        if isinstance(command, caproto.WriteNotifyRequest):
+            # Never an error response: libca would report success, and others wait until they time out. The type of
+            # the request may be unknown to us; clients look at the status only.
+            self._reply(chan.write(command.ioid, chan.native_data_type, command.data_count, status))
+        elif problem is not None:
+            self._reply(caproto.ErrorResponse(command, chan.cid, status, str(problem) or type(problem).__name__))
+
+    def _reply(self, response: Any) -> None:
+        self.outbox.reply(b"".join(self.circuit.send(response)))
+
+    async def _send_loop(self) -> None:
+        try:
+            while True:
+                await self._send_buffers(await self.outbox.take())
+        except (OSError, caproto.CaprotoNetworkError):
+            await self.close()
