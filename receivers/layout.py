@@ -1,0 +1,151 @@
+"""What stands in a file, as tables: the datasets with one row per frame, and the names that other readers look for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xsp3ioc.receivers import rates
+from xsp3ioc.receivers.rates import Scaler
+from xsp3ioc.receivers.rows import Column, Frames
+
+ENTRY = "/entry"
+INSTRUMENT = "/entry/instrument"
+DETECTOR = "/entry/instrument/xspress3"
+ATTRIBUTES = "/entry/instrument/NDAttributes"
+
+EPICS_EPOCH = 631152000.0
+"""1990-01-01, s since 1970: EPICS counts from there."""
+
+GROUPS = {
+    ENTRY: "NXentry",
+    INSTRUMENT: "NXinstrument",
+    DETECTOR: "NXdetector",
+    f"{DETECTOR}/config": "NXcollection",
+    ATTRIBUTES: "NXcollection",
+    "/entry/measurement": "NXcollection",
+    "/entry/data": "NXdata",
+}
+"""Path -> NX_class, in the order of creation."""
+
+LINKS = {
+    "/entry/instrument/detector": DETECTOR,
+    f"{DETECTOR}/NDAttributes": ATTRIBUTES,
+    "/entry/measurement/xspress3": DETECTOR,
+    "/entry/data/data": f"{DETECTOR}/data",
+}
+"""Hard links, name -> what it is; the first serves xraylarch and the databroker handlers."""
+
+
+def _scaler(scaler: Scaler, unit: str, doc: str, name: str = "") -> Column:
+    def values(frames: Frames) -> NDArray:
+        return frames.scalers[..., scaler]
+
+    return Column(name or scaler.name, "u4", unit, doc, values)
+
+
+def _epics_time(frames: Frames) -> NDArray:
+    # A missing frame has no time: 0, not a time before the epoch.
+    return np.maximum(frames.frames["time"] - EPICS_EPOCH, 0.0)
+
+
+def _widths(frames: Frames) -> NDArray:
+    return np.broadcast_to(frames.event_widths, frames.factors.shape)
+
+
+DETECTOR_COLUMNS = [
+    _scaler(Scaler.clock_ticks, "tick", "Clock ticks"),
+    _scaler(Scaler.reset_ticks, "tick", "Ticks spent in preamplifier resets"),
+    _scaler(Scaler.reset_count, "counts", "Preamplifier resets"),
+    _scaler(Scaler.all_events, "counts", "All events"),
+    _scaler(Scaler.all_good, "counts", "Events above the good threshold"),
+    _scaler(Scaler.window1, "counts", "Events in window 1"),
+    _scaler(Scaler.window2, "counts", "Events in window 2"),
+    _scaler(Scaler.pileup, "counts", "Pile-up events"),
+    _scaler(Scaler.total_ticks, "tick", "Total ticks"),
+    Column("event_width", "i4", "tick", "Dead ticks per event", _widths),
+    Column("dead_time_correction", "f8", "", "Dead-time correction factor", lambda f: f.factors),
+    Column("dead_time_percent", "f8", "%", "Dead time", lambda f: rates.dead_time_percent(f.factors)),
+    Column(
+        "output_count_rate",
+        "f8",
+        "cps",
+        "Output count rate, AllGood / counting time",
+        lambda f: rates.output_count_rate(f.scalers, f.clock_period),
+    ),
+    Column(
+        "input_count_rate",
+        "f8",
+        "cps",
+        "Input count rate, output count rate x dead-time correction",
+        lambda f: rates.input_count_rate(f.scalers, f.factors, f.clock_period),
+    ),
+    Column("real_time", "f8", "s", "Counting time", lambda f: rates.real_time(f.scalers, f.clock_period)),
+    Column(
+        "live_time",
+        "f8",
+        "s",
+        "Counting time less dead time",
+        lambda f: rates.live_time(f.scalers, f.factors, f.clock_period),
+    ),
+    Column(
+        "count_time",
+        "f8",
+        "s",
+        "Counting time of the frame (channel 0)",
+        lambda f: rates.real_time(f.scalers[:, 0], f.clock_period),
+        per_channel=False,
+    ),
+    Column("frame_number", "u8", "", "Number of the frame in the file", lambda f: f.rows, per_channel=False),
+    Column(
+        "time_stamp",
+        "f8",
+        "s",
+        "End of the exposure, since 1970 UTC",
+        lambda f: f.frames["time"],
+        per_channel=False,
+    ),
+    Column("markers", "u4", "", "Marker bits", lambda f: f.frames["markers"], per_channel=False),
+    Column(
+        "frame_status", "u1", "", "0 valid, 1 overrun, 2 missing", lambda f: f.frames["status"], per_channel=False
+    ),
+    Column("series_index", "u4", "", "Number of the series in the file", lambda f: f.series, per_channel=False),
+    Column("frame_in_series", "u4", "", "Number of the frame in its series", lambda f: f.numbers, per_channel=False),
+]
+"""In the detector's group, in this order."""
+
+ATTRIBUTE_COLUMNS = [
+    Column("ArrayCounter", "i4", "", "Frames so far", lambda f: f.rows + 1, per_channel=False),
+    Column("NDArrayUniqueId", "i4", "", "Frames so far", lambda f: f.rows + 1, per_channel=False),
+    Column("NDArrayTimeStamp", "f8", "s", "End of the exposure, since 1990 UTC", _epics_time, per_channel=False),
+    Column("TIMESTAMP", "f8", "s", "End of the exposure, since 1990 UTC", _epics_time, per_channel=False),
+    Column("NDArrayEpicsTSSec", "u4", "s", "Its whole seconds", lambda f: np.floor(_epics_time(f)), per_channel=False),
+    Column("NDArrayEpicsTSnSec", "u4", "ns", "The rest", lambda f: _epics_time(f) % 1.0 * 1e9, per_channel=False),
+]
+"""In NDAttributes, as areaDetector writes them."""
+
+
+@dataclass(frozen=True)
+class ChannelAttribute:
+    """One channel of a detector column as float64, under the name and with the source that areaDetector has for it."""
+
+    name: str
+    column: str
+    source: str
+    unit: str
+
+
+_UNITS = {column.name: column.unit for column in DETECTOR_COLUMNS}
+
+CHANNEL_ATTRIBUTES = [
+    *(
+        ChannelAttribute(f"CHAN{{}}SCA{scaler.value}", scaler.name, f"XSP3_CHAN_SCA{scaler.value}", _UNITS[scaler.name])
+        for scaler in Scaler
+    ),
+    ChannelAttribute("CHAN{}EventWidth", "event_width", "XSP3_EVENT_WIDTH", "tick"),
+    ChannelAttribute("CHAN{}DTFactor", "dead_time_correction", "XSP3_CHAN_DTFACTOR", ""),
+    ChannelAttribute("CHAN{}DTPercent", "dead_time_percent", "XSP3_CHAN_DTPERCENT", "%"),
+]
+"""`{}` is the channel, counted from 1."""

@@ -1,0 +1,236 @@
+"""A NeXus/HDF5 file that is being written: made whole when it is opened, filled block by block."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from datetime import datetime, timezone
+from typing import Any
+
+import h5py
+import numpy as np
+
+from xsp3ioc.receivers import layout
+from xsp3ioc.receivers.chunks import Chunks, frames_per_chunk
+from xsp3ioc.receivers.rows import Column, Rows
+from xsp3ioc.receivers.virtual import add_channel_attributes, add_channel_groups
+from xsp3ioc.stream.messages import Block, Capture, Header, SeriesEnd
+
+log = logging.getLogger(__name__)
+
+TIME_LENGTH = 32
+"""Bytes of an ISO 8601 time: of fixed length where it is written later."""
+HEADER_CONFIG = (
+    "exposure",
+    "gap",
+    "clock_period",
+    "trigger_mode",
+    "event_widths",
+    "energy_offset",
+    "energy_slope",
+    "windows",
+    "good_thresholds",
+    "detector",
+    "host",
+    "server",
+    "library",
+    "firmware",
+)
+CONFIG_UNITS = {
+    "exposure": "s",
+    "gap": "s",
+    "clock_period": "s",
+    "event_widths": "tick",
+    "energy_offset": "eV",
+    "energy_slope": "eV",
+}
+
+
+class NexusFile:
+    """One capture's file at `path`; its directory exists. It holds any number of series, one after the other.
+
+    `frames` counts the frames in it, missing ones included; `full` says that it holds all that the capture asked
+    for. After `flush` every dataset has `frames` rows and a crash takes none of them away. OSError and ValueError
+    come as h5py and the file system have them; FileExistsError if `path` exists and may not be overwritten.
+    """
+
+    def __init__(self, capture: Capture, path: str) -> None:
+        if capture.swmr:
+            raise ValueError("SWMR mode is not supported")
+        if capture.channels < 1 or capture.bins < 1:
+            raise ValueError(f"{capture.channels} channels of {capture.bins} bins cannot be written")
+        self.path = path
+        self.series = 0
+        """Series that have begun."""
+        self.missing = 0
+        """Frames of the running series that are missing."""
+        self._capture = capture
+        self._next = 0
+        self._described = False
+        # The earliest format, flushed now and then, opens after a crash; later ones do not.
+        self._file = h5py.File(path, "w" if capture.overwrite else "x", libver="earliest", locking="best-effort")
+        try:
+            self._create(capture)
+            self._file.flush()
+        except BaseException:
+            self._file.close()
+            os.unlink(path)
+            raise
+
+    @property
+    def frames(self) -> int:
+        """Frames in the file, missing ones included."""
+        return self._rows.count
+
+    @property
+    def full(self) -> bool:
+        """The capture has all its frames."""
+        return 0 < self._capture.frames <= self.frames
+
+    def begin(self, header: Header, first: int = 0) -> None:
+        """Begin a series with its frame `first`; ValueError if its shape is not the file's."""
+        shape, ours = (header.channels, header.bins), (self._capture.channels, self._capture.bins)
+        if shape != ours:
+            raise ValueError(f"the series has {shape} (channels, bins), the file {ours}")
+        if not self._described:
+            self._describe(header)
+            self._described = True
+        self._rows.begin(header.clock_period, header.event_widths)
+        self.series += 1
+        self.missing = 0
+        self._next = first
+
+    def write(self, block: Block) -> None:
+        """Add a block of the running series; frames before it that never came are marked as missing."""
+        if block.first > self._next:
+            self._skip(block.first - self._next)
+        block = _part(block, self._next - block.first, self._room(len(block)))
+        if len(block):
+            self._chunks.append(block.mca)
+            self._rows.append(block, self.series - 1)
+            self._next = block.end
+
+    def end_series(self, end: SeriesEnd) -> None:
+        """End the running series: its last frames are marked as missing if they never came; flushed."""
+        last = max([end.acquired - 1, *(gap.last for gap in (*end.missing, *end.lost))])
+        if last >= self._next:
+            self._skip(last + 1 - self._next)
+        self.flush()
+
+    def flush(self) -> None:
+        """Put all frames into the file, in the state that a crash leaves behind."""
+        self._chunks.flush()
+        self._rows.flush()
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flush and close; nothing happens if it is closed already."""
+        if self._file:
+            try:
+                self.flush()
+                self._file["/entry/end_time"][()] = np.bytes_(_iso(datetime.now(timezone.utc)))
+            finally:
+                self._file.close()
+
+    def _room(self, frames: int) -> int:
+        limit = self._capture.frames
+        return min(frames, limit - self.frames) if limit else frames
+
+    def _skip(self, frames: int) -> None:
+        frames = self._room(frames)
+        if frames > 0:
+            log.warning("%s: %d frames from %d on are missing", self.path, frames, self._next)
+            self._chunks.skip(frames)
+            self._rows.skip(self._next, frames, self.series - 1)
+            self._next += frames
+            self.missing += frames
+
+    def _create(self, capture: Capture) -> None:
+        file, channels, bins = self._file, capture.channels, capture.bins
+        file.attrs.update({"NX_class": "NXroot", "default": "entry", "file_time": _iso(datetime.now(timezone.utc))})
+        for path, kind in layout.GROUPS.items():
+            file.create_group(path).attrs["NX_class"] = kind
+        detector = file[layout.DETECTOR]
+        per_chunk = frames_per_chunk(channels, bins, capture.frames, capture.chunk_frames)
+        self._chunks = Chunks(detector, "data", per_chunk, channels, bins, capture.compression)
+        self._chunks.dataset.attrs.update(
+            {"units": "counts", "interpretation": "spectrum", "long_name": "Counts per bin", "signal": 1}
+        )
+        columns: list[tuple[h5py.Group, Column]] = [(detector, column) for column in layout.DETECTOR_COLUMNS]
+        columns += [(file[layout.ATTRIBUTES], column) for column in layout.ATTRIBUTE_COLUMNS]
+        self._rows = Rows(columns, channels)
+        add_channel_attributes(file, channels)
+        add_channel_groups(file, channels, bins)
+        _dataset(detector, "energy", np.zeros((channels, bins)), "eV")
+        _dataset(detector, "local_name", "xspress3")
+        data = file["/entry/data"]
+        _dataset(data, "channel", np.arange(channels))
+        _dataset(data, "energy", np.zeros(bins), "eV")
+        data.attrs.update({"signal": "data", "axes": [".", "channel", "energy"], "interpretation": "spectrum"})
+        file["/entry"].attrs["default"] = "data"
+        entry = file["/entry"]
+        _dataset(entry, "entry_identifier_uuid", str(uuid.uuid4()))
+        _dataset(entry, "capture_id", capture.capture_id)
+        entry.create_dataset("end_time", (), f"S{TIME_LENGTH}")
+        for name, target in layout.LINKS.items():
+            file[name] = file[target]
+
+    def _describe(self, header: Header) -> None:
+        """Write what the first header knows: calibration, settings, where the data come from."""
+        file, detector = self._file, self._file[layout.DETECTOR]
+        simulated = " (simulated)" if header.simulated else ""
+        offset, slope = np.array(header.energy_offset)[:, np.newaxis], np.array(header.energy_slope)[:, np.newaxis]
+        energy = offset + slope * np.arange(header.bins)
+        detector["energy"][...] = energy
+        file["/entry/data/energy"][...] = energy.mean(axis=0)
+        for channel in range(header.channels):
+            # PyMca's unit is keV.
+            calibration = [header.energy_offset[channel] / 1000, header.energy_slope[channel] / 1000, 0.0]
+            file[f"{layout.INSTRUMENT}/mca_{channel:02}/calibration"][...] = calibration
+        entry = file["/entry"]
+        _dataset(entry, "title", f"Xspress3 spectra{simulated}")
+        _dataset(entry, "start_time", _iso(datetime.fromtimestamp(header.time, timezone.utc)))
+        name, _, version = header.server.partition(" ")
+        _dataset(entry, "program_name", name).attrs["version"] = version
+        file.attrs["creator"] = header.server
+        file[layout.ATTRIBUTES].attrs["hostname"] = header.host
+        _dataset(detector, "type", "silicon drift detector, pulse processor" + simulated)
+        _dataset(detector, "description", header.detector + simulated)
+        _dataset(detector, "simulated", header.simulated)
+        config = detector["config"]
+        for key in HEADER_CONFIG:
+            _dataset(config, key, getattr(header, key), CONFIG_UNITS.get(key, ""))
+        parameters = config.create_group("parameters")
+        parameters.attrs["NX_class"] = "NXcollection"
+        for key, value in header.parameters.items():
+            _dataset(parameters, key.replace("/", "_"), value)
+
+
+def _dataset(group: h5py.Group, name: str, value: Any, unit: str = "") -> h5py.Dataset:
+    try:
+        dataset = group.create_dataset(name, data=value)
+    except (TypeError, ValueError):
+        dataset = group.create_dataset(name, data=str(value))
+    if unit:
+        dataset.attrs["units"] = unit
+    return dataset
+
+
+def _iso(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds")
+
+
+def _part(block: Block, skip: int, frames: int) -> Block:
+    """Return the block from its frame `skip` on, at most `frames` of them."""
+    if skip == 0 and frames == len(block):
+        return block
+    part = slice(skip, min(len(block), skip + frames))
+    return Block(
+        block.series_id,
+        block.first + skip,
+        block.mca[part],
+        block.scalers[part],
+        block.factors[part],
+        block.frames[part],
+    )

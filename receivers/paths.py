@@ -1,0 +1,64 @@
+"""Where files go: directories that may be made, names that may be used, and what to tell when neither works."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from pathlib import Path
+
+_HDF5_ERRNO = re.compile(r"errno = (\d+)")
+
+
+def prepare(path: str | os.PathLike[str], overwrite: bool = False, levels: int = 0) -> None:
+    """Make sure that a file can be created at `path`, with up to abs(`levels`) new directories above it.
+
+    FileExistsError if there is one already and it may not be overwritten; FileNotFoundError if more directories
+    are missing; OSError as the system has it.
+    """
+    path = Path(path)
+    missing = [parent for parent in path.parents if not parent.exists()]
+    if len(missing) > abs(levels):
+        raise FileNotFoundError(errno.ENOENT, "no such directory", str(missing[0]))
+    for directory in reversed(missing):
+        directory.mkdir(exist_ok=True)
+    if not path.parent.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not overwrite and os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, "exists already", str(path))
+
+
+def describe(error: BaseException, path: str) -> str:
+    """Return what went wrong with the file at `path`, in one line for a person."""
+    name = path
+    if isinstance(error, OSError) and error.errno and error.strerror and "HDF5" not in error.strerror:
+        name, reason = str(error.filename or path), error.strerror
+    elif found := _HDF5_ERRNO.search(str(error)):
+        reason = os.strerror(int(found[1]))
+    else:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+    # "x.h5 exists already" reads as it is; other reasons follow a colon.
+    return f"{name} {reason}" if reason == "exists already" else f"{name}: {reason}"
+
+
+def confined(root: Path, name: str) -> Path:
+    """Return the path in the directory `root` for a file name that came over the wire: only its last part counts.
+
+    PermissionError for a name with `..` in it, for one that is no file name, and for a symbolic link that leads
+    out of `root`.
+    """
+    parts = Path(name).parts
+    if not Path(name).name or ".." in parts or "\0" in name:
+        raise PermissionError(errno.EPERM, "not a name for a file here", name)
+    root = root.resolve()
+    path = root / Path(name).name
+    if not path.resolve().is_relative_to(root):
+        raise PermissionError(errno.EPERM, f"leads out of {root}", str(path))
+    return path
+
+
+def numbered(path: Path, number: int) -> Path:
+    """Return `path` with `_number` before its extension; number 0 is `path` itself."""
+    return path if number == 0 else path.with_name(f"{path.stem}_{number}{path.suffix}")

@@ -1,0 +1,99 @@
+"""A receiver that shows what comes: `xsp3-print`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+from xsp3ioc.receivers.receiver import Receiver, RefusedError
+from xsp3ioc.stream.messages import Block, Header, SeriesEnd
+
+INTERVAL = 0.5
+"""s between lines, at least."""
+
+
+class Progress:
+    """The lines about the running series: frames so far, and frames per second since the last line."""
+
+    def __init__(self, header: Header) -> None:
+        self._asked = f" of {header.frames}" if header.frames else ""
+        self._shown = time.monotonic()
+        self._shown_frames = 0
+
+    def line(self, frames: int) -> str | None:
+        """Return a line for `frames` frames received so far; None while the last line is recent."""
+        now = time.monotonic()
+        passed = now - self._shown
+        if passed < INTERVAL:
+            return None
+        rate = (frames - self._shown_frames) / passed
+        self._shown, self._shown_frames = now, frames
+        return f"  {frames}{self._asked} frames, {rate:.0f} frames/s"
+
+
+def header_line(header: Header) -> str:
+    """Return a line for the begin of a series."""
+    asked = f"{header.frames} frames" if header.frames else "frames until stopped"
+    shape = f"{header.channels} channels x {header.bins} bins"
+    simulated = ", simulated" if header.simulated else ""
+    return (
+        f"Series {header.series_id}: {asked} of {header.exposure:g} s, {shape}, "
+        f"{header.trigger_mode} ({header.detector} at {header.host}{simulated})"
+    )
+
+
+def end_lines(end: SeriesEnd, receiver: Receiver) -> list[str]:
+    """Return lines for the end of a series: what came, and what did not."""
+    missing = sum(len(gap) for gap in receiver.gaps)
+    counts = f"{end.acquired} acquired, {receiver.received} received, {missing} missing"
+    return [
+        f"Series {end.series_id}: {end.reason}; {counts}",
+        *(f"  missing {gap.first}..{gap.last}: {gap.reason}" for gap in receiver.gaps),
+    ]
+
+
+def show(receiver: Receiver, count: int = 0) -> int:
+    """Print `count` series (0: for ever); return how many frames were missing in them."""
+    progress = None
+    missing = ended = 0
+    for event in receiver:
+        match event:
+            case Header():
+                progress = Progress(event)
+                print(header_line(event), flush=True)
+            case Block() if progress and (line := progress.line(receiver.received)):
+                print(line, flush=True)
+            case SeriesEnd() if progress:
+                progress = None
+                print("\n".join(end_lines(event, receiver)), flush=True)
+                missing += sum(len(gap) for gap in receiver.gaps)
+                ended += 1
+                if ended == count:
+                    break
+    return missing
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run `xsp3-print`; return the exit code: 1 if frames were missing in the series counted."""
+    parser = argparse.ArgumentParser(prog="xsp3-print", description="Show what the detector's stream brings.")
+    parser.add_argument("--connect", default="tcp://127.0.0.1:9999", metavar="ADDRESS", help="the server's data socket")
+    parser.add_argument("--name", default=f"xsp3-print-{os.getpid()}", help="how the server shall call this receiver")
+    parser.add_argument("--count", type=int, default=0, metavar="SERIES", help="end after so many series")
+    options = parser.parse_args(arguments)
+    try:
+        with Receiver(options.connect, options.name) as receiver:
+            missing = show(receiver, options.count)
+    except KeyboardInterrupt:
+        return 0
+    except ValueError as error:
+        parser.error(str(error))
+    except RefusedError as error:
+        print(f"xsp3-print: {error}", file=sys.stderr)
+        return 1
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

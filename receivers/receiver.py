@@ -1,0 +1,222 @@
+"""The receiving end of the data stream: joins a server, returns credit, and accounts for every frame."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from types import TracebackType
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from xsp3ioc.stream.messages import (
+    Block,
+    Capture,
+    CaptureEnd,
+    Credit,
+    FromReceiver,
+    Gap,
+    Header,
+    Hello,
+    Image,
+    ProtocolError,
+    Refused,
+    SeriesEnd,
+    block_from_parts,
+    decode_from_server,
+    encode,
+)
+
+log = logging.getLogger(__name__)
+
+Event = Capture | Header | Block | SeriesEnd | CaptureEnd
+
+HEARTBEAT_INTERVAL = 10_000
+HEARTBEAT_TIMEOUT = 30_000
+"""ms: only a dead host is given up, never a slow one."""
+IMAGE_PARTS = 5
+
+
+class RefusedError(ConnectionError):
+    """The server does not take this receiver; trying again is of no use."""
+
+
+class Receiver:
+    """The events of a server's data stream, in order, each block as arrays over the received memory.
+
+    `endpoint` is a ZeroMQ address ("tcp://127.0.0.1:9999"), `name` is what the server calls this receiver, and
+    `credit` blocks may be on their way at any time. A block's credit is returned when the next event is asked for:
+    a consumer that stops asking holds at most `credit` blocks back. A server that is not there, or that is
+    restarted, is joined as soon as it can be reached.
+    """
+
+    def __init__(self, endpoint: str, name: str, *, credit: int = 16, token: str = "") -> None:
+        self.endpoint = endpoint
+        self.connected = False
+        self.received = 0
+        """Frames of the running series that arrived."""
+        self.gaps: list[Gap] = []
+        """Frames of the running series that did not arrive; complete once its SeriesEnd has been returned."""
+        self.garbage = 0
+        """Messages that were not understood."""
+        self.late = False
+        """The running series may have begun before this receiver had joined."""
+        self._hello = encode(Hello(name=name, credit=credit, token=token))
+        self._credit_step = max(1, credit // 4)
+        self._owed = 0
+        self._series: tuple[int, float] | None = None
+        self._next = 0
+        self._fresh = True
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 1000)
+        # What could not be delivered before a disconnection would only confuse the next server.
+        self._socket.setsockopt(zmq.IMMEDIATE, 1)
+        self._socket.setsockopt(zmq.RCVHWM, 0)
+        self._socket.setsockopt(zmq.SNDTIMEO, 1000)
+        self._socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
+        self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, 100)
+        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(self._monitor, zmq.POLLIN)
+        try:
+            self._socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ValueError(f"{endpoint} is not an address like tcp://host:9999: {error}") from error
+
+    def __enter__(self) -> Receiver:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield events for ever; RefusedError when the server does not take us."""
+        while True:
+            event = self.receive()
+            if event is not None:
+                yield event
+
+    def receive(self, timeout: float | None = None) -> Event | None:
+        """Return the next event, or None when none came within `timeout` seconds (None: wait for ever).
+
+        RefusedError when the server does not take this receiver. A block's arrays stay valid as long as they are
+        referred to.
+        """
+        if self._owed >= self._credit_step:
+            self._return_credit()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            try:
+                parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                if not self._wait(deadline):
+                    return None
+                continue
+            event = self._understand(parts)
+            if event is not None:
+                return event
+
+    def report(self, message: FromReceiver) -> bool:
+        """Send a report to the server; False if there is no connection to send it on."""
+        try:
+            self._socket.send(encode(message))
+        except zmq.Again:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Leave the server; reports sent before have a second to get through."""
+        if not self._socket.closed:
+            self._socket.disable_monitor()
+            self._monitor.close(0)
+            self._socket.close()
+            self._context.term()
+
+    def _wait(self, deadline: float | None) -> bool:
+        """Wait for data or a change of the connection; False when the deadline has passed."""
+        if self._owed:
+            self._return_credit()
+        wait = None if deadline is None else max(0, round(1000 * (deadline - time.monotonic())))
+        ready = dict(self._poller.poll(wait))
+        if self._monitor in ready:
+            self._connection_changed(recv_monitor_message(self._monitor)["event"])
+        return bool(ready)
+
+    def _connection_changed(self, event: int) -> None:
+        self.connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+        if self.connected:
+            log.info("Connected to %s", self.endpoint)
+            self._owed = 0
+            self._fresh = True
+            try:
+                self._socket.send(self._hello)
+            except zmq.Again:
+                log.warning("Connection to %s went before it could be used", self.endpoint)
+        else:
+            log.info("Disconnected from %s", self.endpoint)
+
+    def _return_credit(self) -> None:
+        credit, self._owed = self._owed, 0
+        try:
+            self._socket.send(encode(Credit(n=credit)), zmq.NOBLOCK)
+        except zmq.Again:
+            log.debug("No connection to return credit on")
+
+    def _understand(self, parts: list[zmq.Frame]) -> Event | None:
+        image = len(parts) == IMAGE_PARTS
+        self._owed += image
+        try:
+            message = decode_from_server(parts[0].buffer)
+            if isinstance(message, Image):
+                self._owed += not image
+                block = block_from_parts(message, [part.buffer for part in parts[1:]])
+                self._count(block)
+                return block
+        except ProtocolError as error:
+            self.garbage += 1
+            log.warning("Message from %s ignored: %s", self.endpoint, error)
+            return None
+        if isinstance(message, Refused):
+            raise RefusedError(f"{self.endpoint} refused: {message.error}")
+        if isinstance(message, Header):
+            self._begin(message)
+        elif isinstance(message, SeriesEnd):
+            self._end(message)
+        return message
+
+    def _begin(self, header: Header) -> None:
+        self.late, self._fresh = self._fresh, False
+        series = header.series_id, header.time
+        # A header that comes again, after a reconnection, continues its series.
+        if series != self._series:
+            self._series = series
+            self._next = self.received = 0
+            self.gaps = []
+
+    def _count(self, block: Block) -> None:
+        if self._series is None or block.series_id != self._series[0]:
+            return
+        if block.first > self._next:
+            joining = self.late and not self.received
+            self._gap(block.first - 1, "before this receiver had joined" if joining else "not received")
+        self.received += len(block)
+        self._next = max(self._next, block.end)
+
+    def _end(self, end: SeriesEnd) -> None:
+        if self._series is None or end.series_id != self._series[0]:
+            return
+        last = max([end.acquired - 1, *(gap.last for gap in (*end.missing, *end.lost))])
+        if last >= self._next:
+            self._gap(last, "not received")
+
+    def _gap(self, last: int, reason: str) -> None:
+        self.gaps.append(Gap(first=self._next, last=last, reason=reason))
+        self._next = last + 1

@@ -1,0 +1,185 @@
+"""What the writer does with the stream's events: files opened, filled, closed, and what is reported about them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from xsp3ioc.receivers.nexus import NexusFile
+from xsp3ioc.receivers.paths import describe, prepare
+from xsp3ioc.receivers.receiver import Event
+from xsp3ioc.stream.messages import (
+    Block,
+    Capture,
+    CaptureEnd,
+    Closed,
+    Failed,
+    FromReceiver,
+    Header,
+    Opened,
+    SeriesEnd,
+    Written,
+)
+
+log = logging.getLogger(__name__)
+
+REPORT_INTERVAL = 0.2
+"""s between reports of progress."""
+
+Report = Callable[[FromReceiver], object]
+
+
+class Recording:
+    """The server's captures, each in the file that the server names.
+
+    Whatever goes wrong with a file is reported (`Failed`); the rest of its capture is then ignored.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._capture: Capture | None = None
+        self._file: NexusFile | None = None
+        self._header: Header | None = None
+        self._late = False
+        self._flushed = self._reported = 0.0
+        self._reported_frames = 0
+
+    @property
+    def path(self) -> str | None:
+        """The file that is open."""
+        return self._file.path if self._file else None
+
+    def take(self, event: Event, late: bool = False) -> None:
+        """Do what an event asks for; `late`: its series may have begun before this receiver had joined."""
+        try:
+            match event:
+                case Block():
+                    self._write(event)
+                case Capture():
+                    self._open(event)
+                case Header():
+                    self._begin(event, late)
+                case SeriesEnd():
+                    self._end_series(event)
+                case CaptureEnd():
+                    self._end_capture(event)
+        except (OSError, ValueError, RuntimeError) as error:
+            self._fail(error)
+
+    def tick(self) -> None:
+        """Flush and report as time goes by; to be called several times a second."""
+        file, capture = self._file, self._capture
+        if file is None or capture is None:
+            return
+        now = time.monotonic()
+        if now - self._flushed >= capture.flush_interval:
+            try:
+                file.flush()
+            except (OSError, ValueError, RuntimeError) as error:
+                self._fail(error)
+                return
+            self._flushed = now
+        if now - self._reported >= REPORT_INTERVAL and file.frames != self._reported_frames:
+            self._report_written(file, capture)
+
+    def close(self) -> None:
+        """Close the file that is open, if any."""
+        try:
+            self._close()
+        except (OSError, ValueError, RuntimeError) as error:
+            self._fail(error)
+
+    def _create(self, capture: Capture) -> NexusFile:
+        """Create the file of a capture; OSError or ValueError if that cannot be."""
+        prepare(Path(capture.filename), capture.overwrite, capture.create_directories)
+        return NexusFile(capture, capture.filename)
+
+    def _open(self, capture: Capture) -> None:
+        if self._file and capture == self._capture:
+            # It comes again after a reconnection.
+            return
+        self.close()
+        self._capture, self._header = capture, None
+        self._file = self._create(capture)
+        self._flushed = self._reported = time.monotonic()
+        self._reported_frames = 0
+        log.info("Opened %s", self._file.path)
+        self._report(Opened(capture_id=capture.capture_id, filename=self._file.path))
+
+    def _begin(self, header: Header, late: bool) -> None:
+        if self._header and (header.series_id, header.time) == (self._header.series_id, self._header.time):
+            # It comes again after a reconnection: the series goes on, with a gap.
+            return
+        capture = self._capture
+        if capture is None or header.capture_id != capture.capture_id:
+            self._header = None
+            return
+        self._header, self._late = header, late
+        if self._file and not late:
+            self._file.begin(header)
+
+    def _write(self, block: Block) -> None:
+        file, header = self._file, self._header
+        if file is None or header is None or block.series_id != header.series_id:
+            return
+        if self._late:
+            # No place is kept for what went by before this receiver had joined.
+            file.begin(header, block.first)
+            self._late = False
+        file.write(block)
+        if file.full:
+            self._close()
+
+    def _end_series(self, end: SeriesEnd) -> None:
+        if self._header is None or end.series_id != self._header.series_id:
+            return
+        file, capture, late = self._file, self._capture, self._late
+        self._header, self._late = None, False
+        if file and capture and not late:
+            file.end_series(end)
+            self._flushed = time.monotonic()
+            self._report_written(file, capture, end.series_id)
+            if file.full:
+                self._close()
+
+    def _end_capture(self, end: CaptureEnd) -> None:
+        if self._capture and end.capture_id == self._capture.capture_id:
+            self._close()
+            self._capture = self._header = None
+
+    def _close(self) -> None:
+        file, capture = self._file, self._capture
+        if file is None or capture is None:
+            return
+        file.close()
+        self._file = None
+        log.info("Closed %s with %d frames", file.path, file.frames)
+        self._report_written(file, capture)
+        self._report(Closed(capture_id=capture.capture_id, filename=file.path, frames=file.frames))
+
+    def _report_written(self, file: NexusFile, capture: Capture, series_id: int | None = None) -> None:
+        self._reported, self._reported_frames = time.monotonic(), file.frames
+        self._report(
+            Written(capture_id=capture.capture_id, frames=file.frames, series_id=series_id, missing=file.missing)
+        )
+
+    def _fail(self, error: Exception) -> None:
+        file, capture = self._file, self._capture
+        self._file = None
+        if capture is None:
+            log.error("Writing failed: %s", error)
+            return
+        path = file.path if file else capture.filename
+        text = describe(error, path)
+        log.error("Capture %d failed: %s", capture.capture_id, text)
+        log.debug("", exc_info=error)
+        frames = self._reported_frames
+        if file:
+            try:
+                file.close()
+                frames = file.frames
+            except (OSError, ValueError, RuntimeError) as again:
+                log.error("Closing it failed too: %s", describe(again, path))
+        self._report(Failed(capture_id=capture.capture_id, filename=path, frames=frames, error=text))

@@ -1,0 +1,81 @@
+"""The writer on another machine: it chooses its own file names, in one directory, and never overwrites."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import msgspec
+
+from xsp3ioc.receivers.nexus import NexusFile
+from xsp3ioc.receivers.paths import confined, numbered, prepare
+from xsp3ioc.receivers.recording import Recording
+from xsp3ioc.stream.messages import Capture, CaptureEnd, Closed, Failed, FromReceiver, Header, SeriesEnd
+
+TEMPLATE = "series_%06d.h5"
+
+
+class RemoteRecording(Recording):
+    """The server's captures under their base names in `root`; a series without a capture gets its own file.
+
+    `template` makes the name of the latter from the series id (ValueError if it cannot). A name that is taken gets
+    the next free number. `tell` is given a line of text for every file.
+    """
+
+    def __init__(self, root: Path, template: str, tell: Callable[[str], object]) -> None:
+        try:
+            confined(root, template % 0)
+        except (TypeError, ValueError, PermissionError) as error:
+            raise ValueError(f"template {template!r} makes no file name: {error}") from error
+        super().__init__(self._told)
+        self._root = root
+        self._template = template
+        self._tell = tell
+        self._own = False
+
+    def _told(self, report: FromReceiver) -> None:
+        if isinstance(report, Closed):
+            self._tell(f"{report.filename}: {report.frames} frames")
+        elif isinstance(report, Failed):
+            self._tell(f"{report.filename}: failed after {report.frames} frames: {report.error}")
+
+    def _create(self, capture: Capture) -> NexusFile:
+        path = confined(self._root, capture.filename)
+        capture = msgspec.structs.replace(capture, overwrite=False, swmr=False)
+        for number in count():
+            candidate = numbered(path, number)
+            try:
+                prepare(candidate)
+                return NexusFile(capture, str(candidate))
+            except FileExistsError:
+                # Taken, perhaps by another writer a moment ago: creation is exclusive.
+                continue
+        raise AssertionError("unreachable")
+
+    def _begin(self, header: Header, late: bool) -> None:
+        if self._capture is None or self._own:
+            if self._own and self._header and header.time == self._header.time:
+                return
+            self._open(
+                Capture(
+                    capture_id=header.capture_id,
+                    filename=self._template % header.series_id,
+                    channels=header.channels,
+                    bins=header.bins,
+                    frames=header.frames,
+                )
+            )
+            self._own = True
+        super()._begin(header, late)
+
+    def _open(self, capture: Capture) -> None:
+        self._own = False
+        super()._open(capture)
+
+    def _end_series(self, end: SeriesEnd) -> None:
+        ours = self._own and self._header and self._header.series_id == end.series_id
+        super()._end_series(end)
+        if ours and self._capture:
+            self._own = False
+            self._end_capture(CaptureEnd(capture_id=self._capture.capture_id))

@@ -1,0 +1,168 @@
+"""Everything about a frame that is not a spectrum, gathered and written as rows of many datasets at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from xsp3ioc.stream.messages import FRAME_DTYPE, SCALERS, Block, FrameStatus
+
+ROWS = 1024
+"""Frames per chunk of these datasets, and the most that are gathered before they are written."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """n consecutive frames of a file, with what is known of each."""
+
+    scalers: NDArray[np.uint32]
+    """(n, channels, 9)."""
+    factors: NDArray[np.float64]
+    """(n, channels), dead-time correction; 1 where the frame is missing."""
+    frames: NDArray[np.void]
+    """(n,) of FRAME_DTYPE."""
+    numbers: NDArray[np.uint64]
+    """(n,), number in the series."""
+    series: NDArray[np.uint32]
+    """(n,), number of the series in the file."""
+    rows: NDArray[np.uint64]
+    """(n,), number in the file."""
+    clock_period: float
+    """Seconds per tick."""
+    event_widths: NDArray[np.int32]
+    """(channels,), dead ticks per event."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A dataset with one value per frame, or one per frame and channel; `values` makes them, shaped so."""
+
+    name: str
+    dtype: DTypeLike
+    unit: str
+    doc: str
+    values: Callable[[Frames], NDArray]
+    per_channel: bool = True
+
+
+class Rows:
+    """The columns of a file: appended in blocks of any length, written in `ROWS` frames.
+
+    `count` counts the frames appended; after `flush` all datasets have that length.
+    """
+
+    def __init__(self, columns: list[tuple[h5py.Group, Column]], channels: int) -> None:
+        self.count = 0
+        self._columns = [
+            (column, create(group, column, channels).id, (channels,) if column.per_channel else ())
+            for group, column in columns
+        ]
+        self._extent = 0
+        self._written = 0
+        self._first = 0
+        self._scalers = np.zeros((ROWS, channels, SCALERS), np.uint32)
+        self._factors = np.ones((ROWS, channels))
+        self._frames = np.zeros(ROWS, FRAME_DTYPE)
+        self._numbers = np.zeros(ROWS, np.uint64)
+        self._series = np.zeros(ROWS, np.uint32)
+        self._clock_period = 0.0
+        self._event_widths = np.zeros(channels, np.int32)
+
+    def begin(self, clock_period: float, event_widths: list[int]) -> None:
+        """Take the constants of the series that follows: seconds per tick, dead ticks per event and channel."""
+        widths = np.asarray(event_widths, np.int32)
+        if clock_period != self._clock_period or not np.array_equal(widths, self._event_widths):
+            self._write()
+            self._clock_period, self._event_widths = clock_period, widths
+
+    def append(self, block: Block, series: int) -> None:
+        """Add the frames of a block; `series` is its number in the file."""
+        done = 0
+        while done < len(block):
+            here, take = self._room(len(block) - done)
+            there = slice(done, done + take)
+            self._scalers[here] = block.scalers[there]
+            self._factors[here] = block.factors[there]
+            self._frames[here] = block.frames[there]
+            self._added(here, block.first + done, series)
+            done += take
+
+    def skip(self, first: int, frames: int, series: int) -> None:
+        """Add `frames` frames from number `first` of the series on that are missing: zeros, marked."""
+        done = 0
+        while done < frames:
+            here, take = self._room(frames - done)
+            self._scalers[here] = 0
+            self._factors[here] = 1.0
+            self._frames[here] = (0.0, 0, FrameStatus.missing)
+            self._added(here, first + done, series)
+            done += take
+
+    def flush(self) -> None:
+        """Write what was gathered, and trim all datasets to the frames there are."""
+        self._write()
+        self._resize(self.count)
+
+    def _room(self, frames: int) -> tuple[slice, int]:
+        offset = self.count - self._first
+        take = min(frames, ROWS - offset)
+        return slice(offset, offset + take), take
+
+    def _added(self, here: slice, number: int, series: int) -> None:
+        take = here.stop - here.start
+        self._numbers[here] = np.arange(number, number + take, dtype=np.uint64)
+        self._series[here] = series
+        self.count += take
+        if here.stop == ROWS:
+            self._write()
+            self._first = self.count
+
+    def _write(self) -> None:
+        first, last = self._written, self.count
+        if first == last:
+            return
+        here = slice(first - self._first, last - self._first)
+        frames = Frames(
+            self._scalers[here],
+            self._factors[here],
+            self._frames[here],
+            self._numbers[here],
+            self._series[here],
+            np.arange(first, last, dtype=np.uint64),
+            self._clock_period,
+            self._event_widths,
+        )
+        if last > self._extent:
+            self._resize(last)
+        for column, dataset, _ in self._columns:
+            write_rows(dataset, first, np.ascontiguousarray(column.values(frames), column.dtype))
+        self._written = last
+
+    def _resize(self, rows: int) -> None:
+        if rows != self._extent:
+            for _, dataset, tail in self._columns:
+                dataset.set_extent((rows, *tail))
+            self._extent = rows
+
+
+def create(group: h5py.Group, column: Column, channels: int) -> h5py.Dataset:
+    """Make the dataset of a column in `group`, of length 0, with its unit and meaning."""
+    tail = (channels,) if column.per_channel else ()
+    dataset = group.create_dataset(column.name, (0, *tail), column.dtype, maxshape=(None, *tail), chunks=(ROWS, *tail))
+    dataset.attrs["long_name"] = column.doc
+    if column.unit:
+        dataset.attrs["units"] = column.unit
+    return dataset
+
+
+def write_rows(dataset: h5py.h5d.DatasetID, first: int, values: NDArray) -> None:
+    """Write `values`, (rows, ...), from row `first` on; the dataset is long enough."""
+    # h5py's own indexing costs several times as much.
+    origin = (first,) + (0,) * (values.ndim - 1)
+    space = dataset.get_space()
+    space.select_hyperslab(origin, values.shape)
+    dataset.write(h5py.h5s.create_simple(values.shape), space, values)

@@ -1,0 +1,56 @@
+"""Second views of a file's data under the names that other programs read: virtual datasets, one channel each.
+
+They are made when the file is opened, with an unlimited mapping, and follow their sources. (Tried with h5py 3.16 and
+HDF5 2.0, libver earliest: the mapping has to be declared with one frame on both sides; it is right inside the writing
+process, in a file that was never closed, and after a plain reopening. HDF5 1.10 or later reads them.)
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import h5py
+import numpy as np
+from numpy.typing import DTypeLike
+
+from xsp3ioc.receivers.layout import ATTRIBUTES, CHANNEL_ATTRIBUTES, DETECTOR, INSTRUMENT
+
+UNLIMITED = h5py.h5s.UNLIMITED
+
+
+def add_channel_attributes(file: h5py.File, channels: int) -> None:
+    """Make `CHANnSCAk` and the like, float64 (frames,), n from 1, with areaDetector's attributes."""
+    group = file[ATTRIBUTES]
+    for channel, attribute in product(range(channels), CHANNEL_ATTRIBUTES):
+        source = file[DETECTOR][attribute.column]
+        dataset = one_channel(group, attribute.name.format(channel + 1), source, channel, "f8")
+        dataset.attrs["NDAttrName"] = dataset.name.rpartition("/")[2]
+        dataset.attrs["NDAttrDescription"] = f"{source.attrs['long_name']}, channel {channel + 1}"
+        dataset.attrs["NDAttrSource"] = attribute.source
+        dataset.attrs["NDAttrSourceType"] = "NDAttrSourceParam"
+        if attribute.unit:
+            dataset.attrs["units"] = attribute.unit
+
+
+def add_channel_groups(file: h5py.File, channels: int, bins: int) -> None:
+    """Make a group `mca_NN` per channel, N from 0: spectra, times and calibration as PyMca looks for them."""
+    detector = file[DETECTOR]
+    for channel in range(channels):
+        group = file[INSTRUMENT].create_group(f"mca_{channel:02}")
+        group.attrs["NX_class"] = "NXdetector"
+        data = one_channel(group, "data", detector["data"], channel, "u4")
+        data.attrs.update({"interpretation": "spectrum", "units": "counts"})
+        for name, source in (("live_time", "live_time"), ("elapsed_time", "real_time")):
+            one_channel(group, name, detector[source], channel, "f8").attrs["units"] = "s"
+        calibration = group.create_dataset("calibration", data=np.zeros(3))
+        calibration.attrs["units"] = "keV"
+        group.create_dataset("channels", data=np.arange(bins))
+
+
+def one_channel(group: h5py.Group, name: str, source: h5py.Dataset, channel: int, dtype: DTypeLike) -> h5py.Dataset:
+    """Make the dataset `name`, (frames, ...), that shows one channel of `source`, (frames, channels, ...)."""
+    channels, *rest = source.shape[1:]
+    layout = h5py.VirtualLayout((1, *rest), dtype, maxshape=(None, *rest))
+    origin = h5py.VirtualSource(".", source.name, (1, channels, *rest), maxshape=(None, channels, *rest))
+    layout[0:UNLIMITED, ...] = origin[0:UNLIMITED, channel, ...]
+    return group.create_virtual_dataset(name, layout)

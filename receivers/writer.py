@@ -1,0 +1,112 @@
+"""The program that writes NeXus/HDF5 files: the server's child process, or a receiver on another machine."""
+
+from __future__ import annotations
+
+import os
+
+# One block is compressed at a time, by this thread: OpenMP's threads would only wait for one another.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import argparse  # noqa: E402
+import logging  # noqa: E402
+import signal  # noqa: E402
+import sys  # noqa: E402
+import threading  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from xsp3ioc.receivers.receiver import Receiver, RefusedError  # noqa: E402
+from xsp3ioc.receivers.recording import Recording  # noqa: E402
+from xsp3ioc.receivers.remote import TEMPLATE, RemoteRecording  # noqa: E402
+
+log = logging.getLogger(__name__)
+
+TOKEN_VARIABLE = "XSP3IOC_TOKEN"  # noqa: S105
+CREDIT = 32
+"""Blocks on their way: what a flush may hold up."""
+TICK = 0.1
+"""s between looks at the clock and at the reasons to stop."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run `xsp3-write`; return the exit code."""
+    parser = argparse.ArgumentParser(prog="xsp3-write", description="Write the detector's stream to NeXus/HDF5 files.")
+    parser.add_argument("--connect", default="tcp://127.0.0.1:9999", metavar="ADDRESS", help="the server's data socket")
+    parser.add_argument("--name", default=f"xsp3-write-{os.getpid()}", help="how the server shall call this writer")
+    parser.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="where files may be written")
+    parser.add_argument(
+        "--template", default=TEMPLATE, help="file name of a series without a capture (default %(default)s)"
+    )
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more")
+    options = parser.parse_args(arguments)
+    level = logging.DEBUG if options.verbose else logging.INFO if options.child else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if options.child:
+        return _child(options.connect)
+    return _program(options, parser)
+
+
+def record(receiver: Receiver, recording: Recording, stopped: Callable[[], bool], joining: bool = False) -> None:
+    """Feed `recording` from `receiver` until `stopped`; its file is closed then, whatever happened.
+
+    `joining`: the receiver may join in the middle of a series, and keeps no place for what went by before.
+    RefusedError when the server does not take the receiver.
+    """
+    try:
+        while not stopped():
+            event = receiver.receive(TICK)
+            if event is not None:
+                recording.take(event, joining and receiver.late)
+            recording.tick()
+    finally:
+        recording.close()
+
+
+def _child(endpoint: str) -> int:
+    stop = threading.Event()
+    # Ctrl-C reaches every process of the terminal: when to end is the server's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    threading.Thread(target=_wait_for_parent, args=(stop,), daemon=True).start()
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    with Receiver(endpoint, "writer", credit=CREDIT, token=token) as receiver:
+        # Only the reports of the one who has the token are taken.
+        recording = Recording(receiver.report if token else lambda _: None)
+        try:
+            record(receiver, recording, stop.is_set)
+        except RefusedError as error:
+            log.error("%s", error)
+            return 1
+    return 0
+
+
+def _wait_for_parent(stop: threading.Event) -> None:
+    """Set `stop` at the end of standard input: the parent has gone, or has closed it."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    stop.set()
+
+
+def _program(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    if not options.root.is_dir():
+        parser.error(f"--root {options.root}: no such directory")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        recording = RemoteRecording(options.root, options.template, lambda line: print(line, flush=True))
+        receiver = Receiver(options.connect, options.name, credit=CREDIT)
+    except ValueError as error:
+        parser.error(str(error))
+    with receiver:
+        try:
+            record(receiver, recording, stop.is_set, joining=True)
+        except RefusedError as error:
+            print(f"xsp3-write: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
