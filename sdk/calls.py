@@ -27,7 +27,7 @@ class LibraryCalls:
 
 
 def last_message(lib: Library) -> str:
-    """The library's text about the last failure; empty if it has none."""
+    """Return the library's text about the last failure; empty if it has none."""
     if not lib.has("xsp3_get_error_message"):
         return ""
     pointer = lib.xsp3_get_error_message()
@@ -35,5 +35,5 @@ def last_message(lib: Library) -> str:
 
 
 def c_text(text: str | None) -> Any:
-    """A C string that lives as long as the result is kept; NULL for None."""
+    """Make a C string that lives as long as the result is kept; NULL for None."""
     return ffi.NULL if text is None else ffi.new("char[]", text.encode())

@@ -130,7 +130,7 @@ class Controls(Setup):
             self._call("xsp3_set_glob_timeA", other, TimingSource.ttl_veto | debounce << TimingBit.debounce)
 
     def set_first_frame(self, frame: int) -> None:
-        """Number of the first frame of a run, 0..0xFFFFFF, on every card."""
+        """Set the number of a run's first frame, 0..0xFFFFFF, on every card."""
         self._call("xsp3_set_glob_timeFixed", -1, frame)
 
     def setup_itfg(

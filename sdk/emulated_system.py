@@ -10,6 +10,7 @@ import msgspec
 from xsp3ioc.sdk.cdef import ffi
 from xsp3ioc.sdk.constants import BINS, GapMode, Generation, ItfgTrigger, RunFlag, TimingSource
 from xsp3ioc.sdk.emulator_settings import EmulatorSettings
+from xsp3ioc.sdk.physics import sources
 from xsp3ioc.sdk.pool import FramePool, Regions
 from xsp3ioc.sdk.ring import Ring
 from xsp3ioc.sdk.run import Run
@@ -68,6 +69,7 @@ class System:
         self._count_enable = False
         self._pool: FramePool | None = None
         self._clock = clock
+        sources(settings)  # an unusable spectrum file shows here, and the first frame need not wait for it
         self._frequency = round(1 / settings.family.clock_period)
 
     @property
@@ -86,13 +88,13 @@ class System:
         return self.frames * BINS // self.bins
 
     def settled(self) -> Run | None:
-        """The run, up to date; None before the first. Call with the lock held."""
+        """Return the run, up to date; None before the first. Call with the lock held."""
         if self.run is not None:
             self.run.settle(self.now)
         return self.run
 
     def progress(self) -> int:
-        """Number of complete frames of the run."""
+        """Return number of complete frames of the run."""
         with self.lock:
             run = self.settled()
             return 0 if run is None else run.complete(self.now)
@@ -202,6 +204,6 @@ def _deadtime(settings: EmulatorSettings) -> list[float]:
 
 
 def clock_source_frequency(settings: EmulatorSettings) -> int:
-    """What the clock set-up answers: 0 on Xspress3, else the measured frequency in Hz."""
+    """Return what the clock set-up answers: 0 on Xspress3, else the measured frequency in Hz."""
     family = settings.family
     return 0 if family.generation <= Generation.xspress3_v7 else round(1 / family.clock_period)

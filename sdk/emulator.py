@@ -6,8 +6,9 @@ from numpy.typing import NDArray
 from xsp3ioc.sdk.cdef import prototypes
 from xsp3ioc.sdk.constants import SCALERS
 from xsp3ioc.sdk.emulator_calls import not_emulated
+from xsp3ioc.sdk.emulator_connect import ConnectFunctions
 from xsp3ioc.sdk.emulator_run import ReadFunctions, RunFunctions
-from xsp3ioc.sdk.emulator_setup import ConnectFunctions, FormatFunctions, TimingFunctions
+from xsp3ioc.sdk.emulator_setup import FormatFunctions, TimingFunctions
 
 
 class EmulatedLibrary(ConnectFunctions, FormatFunctions, TimingFunctions, RunFunctions, ReadFunctions):
@@ -26,7 +27,7 @@ class EmulatedLibrary(ConnectFunctions, FormatFunctions, TimingFunctions, RunFun
         return name in prototypes()
 
     def frames(self, first: int, n: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-        """What frames first .. first+n-1 of the present run hold, whether or not they have been taken yet.
+        """Return what frames first .. first+n-1 of the present run hold, whether or not they have been taken yet.
 
         Spectra uint32 (n, channels, bins) and scalers uint32 (n, channels, 9). Frames of a software-timed run are zero
         until they are complete. Raises ValueError before the first start.

@@ -26,7 +26,7 @@ _MESSAGE_BYTES = 1024
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818
     """An emulated function answers with this status and leaves this message."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -68,7 +68,7 @@ class EmulatedCalls:
             raise Refusal(ERROR, f"{name}: failure asked for by the emulator's settings")
 
     def system(self, path: int) -> System:
-        """The system behind a handle."""
+        """Return the system behind a handle."""
         found = self._systems.get(path)
         if found is None:
             raise Refusal(INVALID_PATH, f"path {path} is not open")
@@ -91,7 +91,7 @@ def emulated(function: F) -> F:
 
 
 def not_emulated(prototype: Prototype) -> Callable[..., Any]:
-    """A function that takes what the declaration says and always fails."""
+    """Make a function that takes what the declaration says and always fails."""
     result = ffi.typeof(prototype.pointer_type).result
 
     def call(self: EmulatedCalls, *_arguments: Any) -> Any:
@@ -103,28 +103,28 @@ def not_emulated(prototype: Prototype) -> Callable[..., Any]:
 
 
 def check_card(system: System, card: int) -> range:
-    """The cards that a card argument means, all for a negative one."""
+    """Return the cards that a card argument means, all for a negative one."""
     if card >= system.cards:
         raise Refusal(ILLEGAL_CARD, f"card {card} is outside 0..{system.cards - 1}")
     return range(system.cards) if card < 0 else range(card, card + 1)
 
 
 def check_channel(system: System, channel: int) -> range:
-    """The channels that a channel argument means, all for a negative one."""
+    """Return the channels that a channel argument means, all for a negative one."""
     if channel >= system.channels:
         raise Refusal(ILLEGAL_CHANNEL, f"channel {channel} is outside 0..{system.channels - 1}")
     return range(system.channels) if channel < 0 else range(channel, channel + 1)
 
 
 def check_one_channel(system: System, channel: int) -> int:
-    """A channel argument that must name one channel."""
+    """Check and return a channel argument that must name one channel."""
     if not 0 <= channel < system.channels:
         raise Refusal(ILLEGAL_CHANNEL, f"channel {channel} is outside 0..{system.channels - 1}")
     return channel
 
 
 def check_range(name: str, value: int, low: int, high: int) -> int:
-    """An argument within inclusive limits."""
+    """Check an argument against inclusive limits and return it."""
     if not low <= value <= high:
         raise Refusal(RANGE_CHECK, f"{name} = {value} is outside {low}..{high}")
     return value

@@ -1,5 +1,6 @@
 """Emulated library functions of a run: start and stop, progress, acknowledging, reading."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -92,12 +93,12 @@ class RunFunctions(EmulatedCalls):
 
     @emulated
     def xsp3_scaler_check_progress(self, path: int) -> int:
-        """Number of complete frames."""
+        """Return number of complete frames."""
         return min(self._progress(path), 0x7FFFFFFF)
 
     @emulated
     def xsp3_scaler_check_progress_details(self, path: int, flags: Any, quiet: int, furthest: Any) -> int:
-        """Number of complete frames, and what went wrong."""
+        """Return number of complete frames, and what went wrong."""
         system = self.system(path)
         complete = self._progress(path)
         run = system.run
@@ -250,8 +251,8 @@ def _numbers(held: list[tuple[int, int]]) -> NDArray[np.int64]:
 
 
 def _array(buffer: Any, *shape: int) -> NDArray[np.uint32]:
-    """The caller's memory as an array."""
-    size = 4 * int(np.prod(shape))
+    """Return the caller's memory as an array."""
+    size = 4 * math.prod(shape)
     return np.frombuffer(ffi.buffer(buffer, size), np.uint32).reshape(shape)
 
 
@@ -261,7 +262,7 @@ def _check_channels(system: System, channel: int, channels: int) -> None:
 
 
 def _check_frames(system: System, frame: int, frames: int) -> int:
-    """The slot of a frame; the block may not straddle the end of the memory."""
+    """Return the slot of a frame; the block may not straddle the end of the memory."""
     slot = frame % system.ring
     check_range("num_tf", frames, 1, system.ring - slot)
     return slot

@@ -1,5 +1,7 @@
 """What the library's refusals become: one exception class per kind of status."""
 
+# ruff: noqa: N818 (named after what happened)
+
 
 class Xspress3Error(Exception):
     """A library function answered with a negative status; carries `function`, `status` and the library's `message`."""
@@ -67,5 +69,5 @@ _BY_STATUS: dict[int, type[Xspress3Error]] = {
 
 
 def error_for(status: int) -> type[Xspress3Error]:
-    """The exception class for a negative library status; `Xspress3Error` itself where there is no special one."""
+    """Return the exception class for a negative library status; `Xspress3Error` itself where there is no special one."""
     return _BY_STATUS.get(status, Xspress3Error)

@@ -104,7 +104,7 @@ class Identity(LibraryCalls):
         return found
 
     def deadtime_parameters(self, channel: int) -> DeadtimeParameters:
-        """The process dead times of a channel; rate terms are 0 where the library is older than they are."""
+        """Return the process dead times of a channel; rate terms are 0 where the library is older than they are."""
         flags = ffi.new("int *")
         terms = [ffi.new("double *") for _ in range(8)]
         if self._lib.has("xsp3_getDeadtimeCorrectionParameters2"):
@@ -115,7 +115,7 @@ class Identity(LibraryCalls):
         return DeadtimeParameters(DeadtimeFlag(flags[0]), *(term[0] for term in terms))
 
     def trigger_b(self, channel: int) -> dict[str, int]:
-        """The trigger-B settings of a channel, by their names in the library's structure."""
+        """Return the trigger-B settings of a channel, by their names in the library's structure."""
         settings = ffi.new("Xspress3_TriggerB *")
         self._call("xsp3_get_trigger_b", channel, settings)
         return {name: getattr(settings, name) for name, _field in ffi.typeof("Xspress3_TriggerB").fields}

@@ -31,7 +31,7 @@ class Source(NamedTuple):
 
 
 def sources(settings: EmulatorSettings) -> list[Source]:
-    """The emulated channels; raises as `probabilities` does when the spectrum file is unusable."""
+    """Return the emulated channels; raises as `probabilities` does when the spectrum file is unusable."""
     elements = probabilities(settings.spectrum)
     return [
         _source(settings.spectrum, channel % len(elements), float(rate), settings.pileup_window)

@@ -32,13 +32,13 @@ class Regions(NamedTuple):
 
     @classmethod
     def of(cls, channels: int, threshold: ArrayLike = GOOD_THRESHOLD, windows: ArrayLike = WINDOWS) -> "Regions":
-        """The same, or one for each, for all channels: threshold () or (channels,), windows (2, 2) or (channels, 2, 2)."""
+        """Spread a threshold, () or (channels,), and windows, (2, 2) or (channels, 2, 2), over all channels."""
         return cls(
             np.array(np.broadcast_to(np.asarray(threshold, np.int64), (channels,))),
             np.array(np.broadcast_to(np.asarray(windows, np.int64), (channels, 2, 2))),
         )
 
-    def count(self, channel: int, raw: NDArray[np.uint32], scalers: NDArray[np.uint32]) -> None:
+    def count_in(self, channel: int, raw: NDArray[np.uint32], scalers: NDArray[np.uint32]) -> None:
         """Set AllGood and both InWindow in `scalers` (..., 9) from the spectra `raw` (..., 4096) of one channel."""
         scalers[..., Scaler.all_good] = raw[..., self.threshold[channel] :].sum(axis=-1)
         for scaler, (low, high) in zip((Scaler.window0, Scaler.window1), self.windows[channel], strict=True):
@@ -71,19 +71,19 @@ class FramePool:
             for channel in range(self._channels):
                 rows = channel * ENTRIES + np.flatnonzero(self._drawn[channel * ENTRIES : (channel + 1) * ENTRIES])
                 counted = self._scalers[rows]
-                regions.count(channel, self._raw[rows], counted)
+                regions.count_in(channel, self._raw[rows], counted)
                 self._scalers[rows] = counted
 
     def mca(self, first: int, out: NDArray[np.uint32]) -> None:
         """Fill `out` (frames, channels, bins) with the spectra from frame `first` on."""
         rows = self._rows(first, len(out))
         # Rows are in range by construction; any other mode than "clip" would copy through a buffer.
-        np.take(self._shown, rows, axis=0, out=out.reshape(len(rows), -1), mode="clip")
+        self._shown.take(rows, axis=0, out=out.reshape(len(rows), -1), mode="clip")
 
     def scalers(self, first: int, out: NDArray[np.uint32]) -> None:
         """Fill `out` (frames, channels, 9) with the scalers from frame `first` on."""
         rows = self._rows(first, len(out))
-        np.take(self._scalers, rows, axis=0, out=out.reshape(len(rows), SCALERS), mode="clip")
+        self._scalers.take(rows, axis=0, out=out.reshape(len(rows), SCALERS), mode="clip")
 
     def _rows(self, first: int, frames: int) -> NDArray[np.intp]:
         """Row of the pool for each frame and channel, drawn if need be: (frames * channels,)."""
@@ -111,11 +111,11 @@ class FramePool:
 
     def _draw(self, rows: NDArray[np.intp]) -> None:
         with self._lock:
-            for row in np.unique(rows[~self._drawn[rows]]).tolist():
+            for row in sorted(set(rows[~self._drawn[rows]].tolist())):
                 channel, entry = divmod(row, ENTRIES)
                 rng = np.random.default_rng((_POOLED, self._settings.seed, self.ticks, channel, entry))
                 raw, scalers = draw(self._sources[channel], self._settings, self.ticks, rng)
-                self._regions.count(channel, raw, scalers)
+                self._regions.count_in(channel, raw, scalers)
                 self._raw[row] = raw
                 self._scalers[row] = scalers
                 if self.bits != 12:
@@ -127,8 +127,8 @@ class FramePool:
 def entries(seed: int, channels: int, first: int, frames: int) -> NDArray[np.intp]:
     """Which pool entry each frame and channel shows, 0..63: (frames, channels); splitmix64 of seed, frame, channel."""
     with np.errstate(over="ignore"):
-        frame = np.arange(first, first + frames, dtype=np.uint64)[:, None]
-        z = frame * np.uint64(256) + np.arange(channels, dtype=np.uint64)
+        frame = np.arange(first, first + frames, dtype=np.uint64)
+        z: NDArray[np.uint64] = np.add.outer(frame << np.uint64(8), np.arange(channels, dtype=np.uint64))
         z += np.uint64((seed * 0xD1342543DE82EF95 + 1) % 2**64)
         z *= np.uint64(0x9E3779B97F4A7C15)
         z ^= z >> np.uint64(30)
@@ -154,7 +154,7 @@ def expected_frames(
     windows: ArrayLike = WINDOWS,
     bits: int = 12,
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """What frames first .. first+n-1 of a run with this exposure hold, in any process.
+    """Return what frames first .. first+n-1 of a run with this exposure hold, in any process.
 
     Spectra uint32 (n, channels, 2**bits) and scalers uint32 (n, channels, 9). `good_threshold` is one bin or one per
     channel, `windows` are ((low, high), (low, high)), inclusive, or those per channel. For frames whose exposure is
@@ -184,7 +184,7 @@ def timed_frame(
     windows: ArrayLike = WINDOWS,
     bits: int = 12,
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """What one frame holds whose exposure was not fixed beforehand: software-timed, or cut short by a stop.
+    """Return what one frame holds whose exposure was not fixed beforehand: software-timed, or cut short by a stop.
 
     `ticks` is what it lasted. Spectra uint32 (channels, 2**bits) and scalers uint32 (channels, 9).
     """
@@ -194,5 +194,5 @@ def timed_frame(
     for channel, source in enumerate(sources(settings)):
         rng = np.random.default_rng((_TIMED, settings.seed, ticks, channel, frame))
         raw[channel], scalers[channel] = draw(source, settings, ticks, rng)
-        regions.count(channel, raw[channel], scalers[channel])
+        regions.count_in(channel, raw[channel], scalers[channel])
     return rebin(raw, bits), scalers

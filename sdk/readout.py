@@ -10,12 +10,18 @@ from xsp3ioc.sdk.constants import SCALERS, ErrorFlag
 from xsp3ioc.sdk.controls import Controls
 
 STATUS_DTYPE = np.dtype(
-    {"names": ["state", "time_frame", "markers"], "formats": ["<i4", "<i8", "<i4"], "offsets": [0, 8, 16], "itemsize": 24}
+    {
+        "names": ["state", "time_frame", "markers"],
+        "formats": ["<i4", "<i8", "<i4"],
+        "offsets": [0, 8, 16],
+        "itemsize": 24,
+    }
 )
 """Memory layout of the library's Xsp3TFStatus."""
 
 _U32 = ffi.typeof("uint32_t[]")
 _STATUS = ffi.typeof("Xsp3TFStatus[]")
+_U32_DTYPE = np.dtype(np.uint32)
 _NO_FLAGS = ErrorFlag(0)
 
 
@@ -75,7 +81,7 @@ class Readout(Controls):
         return count, first[0]
 
     def _slot(
-        self, first: int, out: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any] = np.dtype(np.uint32)
+        self, first: int, out: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any] = _U32_DTYPE
     ) -> int:
         if out.shape[1:] != shape or out.dtype != dtype or not out.flags.c_contiguous:
             raise ValueError(

@@ -1,5 +1,7 @@
 """The memory of frames as a ring of slots: what each slot holds, what was acknowledged, what was overwritten."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,7 +9,7 @@ NEVER = -1
 """Frame number of a slot that holds no frame of this run."""
 
 
-class DoubleAcknowledge(Exception):
+class DoubleAcknowledge(Exception):  # noqa: N818
     """Frames were acknowledged that are not in use."""
 
 
@@ -26,6 +28,7 @@ class Ring:
         """The next frame met one that was not acknowledged, where acknowledging is compulsory."""
         self._first = first
         self._oldest = first
+        self._oldest_known = True
         self._channels = channels
         self._compulsory = compulsory
         self._uses = np.zeros((1, frames), np.int32)
@@ -48,8 +51,8 @@ class Ring:
 
     def _begin(self, slot: int, count: int) -> None:
         uses = self._uses[:, slot : slot + count]
-        if uses.any():
-            taken = uses > 0
+        taken: NDArray[np.bool_] = uses > 0
+        if taken.any():
             if self._compulsory:
                 count = int(np.argmax(taken.any(axis=0)))
                 uses = uses[:, :count]
@@ -58,11 +61,11 @@ class Ring:
                 self._note_first(np.ones(len(taken), bool), self.begun + count - self.frames)
             else:
                 self._overruns += taken.sum(axis=1)
-                self._note_first(taken.any(axis=1), self.begun - self.frames + taken.argmax(axis=1))
+                self._note_first(np.atleast_1d(taken.any(axis=1)), self.begun - self.frames + taken.argmax(axis=1))
         uses += 1
         self.begun += count
 
-    def _note_first(self, rows: NDArray[np.bool_], frames: NDArray[np.int64] | int) -> None:
+    def _note_first(self, rows: NDArray[Any], frames: NDArray[np.int64] | int) -> None:
         self._first_overrun = np.where(rows & (self._first_overrun == NEVER), frames, self._first_overrun)
 
     def acknowledge(self, frame: int, count: int, channel: int, channels: int) -> None:
@@ -70,6 +73,7 @@ class Ring:
 
         Raises `DoubleAcknowledge`, where acknowledging is compulsory, if one of them is free already.
         """
+        self._oldest_known = False
         rows = self._rows(channel, channels)
         for part in self._parts(frame % self.frames, min(count, self.frames)):
             if self._compulsory and not self._uses[rows, part].all():
@@ -92,12 +96,15 @@ class Ring:
         return [slice(slot, self.frames), slice(0, end - self.frames)]
 
     def oldest(self) -> int:
-        """Number of the first frame that is not acknowledged on every channel; that of the next one if all are."""
+        """Return number of the first frame that is not acknowledged on every channel; that of the next one if all are."""
+        if self._oldest_known:
+            return self._oldest
+        self._oldest_known = True
         self._oldest = max(self._oldest, self.begun - self.frames)
         while self._oldest < self.begun:
             slot = self._oldest % self.frames
             count = min(self.begun - self._oldest, self.frames - slot)
-            waiting = self._uses[:, slot : slot + count].any(axis=0)
+            waiting: NDArray[np.bool_] = np.any(self._uses[:, slot : slot + count] > 0, axis=0)
             skipped = int(waiting.argmax())
             if waiting[skipped]:
                 self._oldest += skipped

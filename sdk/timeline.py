@@ -15,11 +15,11 @@ class Timeline:
         self.lengths: dict[int, int] = {}
 
     def begun(self, now: int) -> int:
-        """Number of frames that have begun."""
+        """Return number of frames that have begun."""
         return 0
 
     def complete(self, now: int) -> int:
-        """Number of frames that have ended."""
+        """Return number of frames that have ended."""
         return 0
 
     def running(self, now: int) -> bool:
@@ -27,13 +27,13 @@ class Timeline:
         return self.begun(now) > self.complete(now)
 
     def rise(self, now: int) -> None:
-        """The software's count enable goes high."""
+        """Raise the software's count enable."""
 
     def fall(self, now: int) -> None:
-        """The software's count enable goes low."""
+        """Lower the software's count enable."""
 
     def stop(self, now: int) -> None:
-        """The run ends; a frame in progress is closed with what it has."""
+        """End the run; a frame in progress is closed with what it has."""
 
 
 class Train(Timeline):
@@ -49,19 +49,19 @@ class Train(Timeline):
         self._closed: int | None = None
 
     def begun(self, now: int) -> int:
-        """Number of frames that have begun."""
+        """Return number of frames that have begun."""
         if self._closed is not None:
             return self._closed
         return 0 if self._start is None else self._limited((now - self._start) // self._period + 1)
 
     def complete(self, now: int) -> int:
-        """Number of frames that have ended."""
+        """Return number of frames that have ended."""
         if self._closed is not None:
             return self._closed
         return 0 if self._start is None else self._limited((now - self._start + self._gap) // self._period)
 
     def rise(self, now: int) -> None:
-        """The first trigger starts the train, later ones do nothing."""
+        """Start the train at the first trigger; later ones do nothing."""
         if self._start is None and self._closed is None:
             self._start = now
 
@@ -94,11 +94,11 @@ class Triggered(Timeline):
         self._stopped = False
 
     def begun(self, now: int) -> int:
-        """Number of frames that have begun."""
+        """Return number of frames that have begun."""
         return self._begun
 
     def complete(self, now: int) -> int:
-        """Number of frames that have ended."""
+        """Return number of frames that have ended."""
         open_still = self._begun and not self._stopped and now - self._last < self._lasts
         return self._begun - 1 if open_still else self._begun
 
@@ -127,11 +127,11 @@ class SoftwareTimed(Timeline):
         self._stopped = False
 
     def begun(self, now: int) -> int:
-        """Number of frames that have begun."""
+        """Return number of frames that have begun."""
         return self._complete + (self._opened is not None)
 
     def complete(self, now: int) -> int:
-        """Number of frames that have ended."""
+        """Return number of frames that have ended."""
         return self._complete
 
     def rise(self, now: int) -> None:
@@ -165,7 +165,7 @@ class ReaderTrain(Timeline):
         self._closed: int | None = None
 
     def begun(self, now: int) -> int:
-        """Number of frames that are ready."""
+        """Return number of frames that are ready."""
         if self._closed is not None:
             return self._closed
         ready = self.room if self._started else 0
@@ -178,7 +178,7 @@ class ReaderTrain(Timeline):
         return self._closed is None and self._started and (not self._frames or self.room < self._frames)
 
     def rise(self, now: int) -> None:
-        """The first trigger starts the train."""
+        """Start the train at the first trigger."""
         self._started = True
 
     def stop(self, now: int) -> None:
