@@ -146,7 +146,9 @@ class Header(Message, tag="header"):
     trigger_mode: str
     time: float
     """Start of the series, s since 1970, UTC."""
-    event_widths: list[int]
+    times: str
+    """Where the frames' times come from: `ticks` (start + counted ticks and gaps) or `read-out` (estimated)."""
+    event_widths: list[float]
     """Dead ticks per event and channel, as used for the factors."""
     energy_offset: list[float]
     """eV at the centre of bin 0, per channel."""

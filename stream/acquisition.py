@@ -1,0 +1,216 @@
+"""The acquisition thread, the way of a frame: wait, read a block, verify it, acknowledge it, hand it on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from xsp3ioc.sdk import STATUS_DTYPE, Xspress3
+from xsp3ioc.stream.formulas import TOTAL_TICKS, dead_time_factors
+from xsp3ioc.stream.messages import Block, FrameStatus
+from xsp3ioc.stream.pool import Lease, Pool
+from xsp3ioc.stream.series import Series
+from xsp3ioc.stream.sockets import DataSocket
+
+log = logging.getLogger(__name__)
+
+LONGEST_SLEEP = 0.01
+"""Seconds between two looks at the progress, at most; half a frame if that is less."""
+
+
+class Acquisition(threading.Thread):
+    """Reads one series to its end; ends with it. Costs no processor time but its looks at the progress."""
+
+    def __init__(
+        self,
+        series: Series,
+        sdk: Xspress3,
+        pool: Pool,
+        data: DataSocket,
+        on_block: Callable[[Block], None],
+        on_end: Callable[[Series], None],
+    ) -> None:
+        """`on_block` and `on_end` are called from this thread, `on_end` exactly once."""
+        super().__init__(name=f"series {series.id}", daemon=True)
+        self._series = series
+        self._sdk = sdk
+        self._pool = pool
+        self._data = data
+        self._on_block = on_block
+        self._on_end = on_end
+        self._status = np.zeros(pool.slab_frames, STATUS_DTYPE)
+        self.furthest = 0
+        """Frames that the hardware has finished."""
+        self.messages = 1
+        """Messages of the series published so far, its header included."""
+
+    def run(self) -> None:
+        """Read until all is read, it is stopped, or it fails."""
+        series = self._series
+        try:
+            self._read_all()
+        except Exception as error:
+            log.exception("Series %d failed at frame %d", series.id, series.next)
+            series.reason, series.error = "failed", str(error)
+        finally:
+            self._on_end(series)
+
+    def _read_all(self) -> None:
+        series = self._series
+        wanted = series.header.frames
+        pause = min(LONGEST_SLEEP, (series.header.exposure + series.header.gap) / 2)
+        while True:
+            stopping = series.stop_asked.is_set()
+            ready = self._stop_hardware() if stopping else self._look()
+            if wanted:
+                ready = min(ready, wanted)
+            idle = ready <= series.next
+            while series.next < ready and not series.abandoned.is_set():
+                self._read_block(ready)  # at least one frame, or the reason why not
+                if series.error:
+                    self._sdk.stop()
+                    return
+                if series.stop_asked.is_set() and not stopping:
+                    break  # the hardware stops first
+            if stopping:
+                series.reason = series.reason if series.reason != "complete" else "stopped"
+                if series.next < ready:
+                    series.lose(series.next, ready - 1, "abandoned")
+                return
+            if wanted and series.next >= wanted:
+                self._sdk.stop()
+                return
+            if idle:
+                series.stop_asked.wait(pause)
+
+    def _look(self) -> int:
+        progress = self._sdk.progress()
+        self.furthest = progress.furthest
+        return progress.frames
+
+    def _stop_hardware(self) -> int:
+        """Stop counting; return how many frames are whole.
+
+        The frame that a stop cuts short is closed by the library; where the generator makes frames it is no frame
+        of the exposure asked for, and is left out. A software or gated frame is over when it is closed.
+        """
+        before = self._look()
+        self._sdk.stop()
+        for _ in range(20):
+            if not self._sdk.busy:
+                break
+            time.sleep(0.01)
+        return before if self._series.free_running else self._look()
+
+    def _read_block(self, ready: int) -> None:
+        series, sdk = self._series, self._sdk
+        if self._skip_overwritten():
+            return
+        first = series.next
+        lease = self._lease(min(ready - first, sdk.ring - first % sdk.ring))
+        if lease is None:
+            return
+        count = len(lease.frames)
+        status = self._status[:count]
+        sdk.read_mca(first, lease.mca)
+        sdk.read_scalers(first, lease.scalers)
+        # After the data: a frame that was overwritten while it was read says so now.
+        sdk.frame_status(first, status)
+        sdk.acknowledge(first, count)
+        good = status["time_frame"] == np.arange(first, first + count)
+        lease.frames["markers"] = status["markers"]
+        lease.frames["status"] = FrameStatus.valid
+        if good.all():
+            series.acquired += count
+        else:
+            count = self._mark_overrun(lease, good)
+        if count:
+            self._hand_on(lease, count)
+
+    def _lease(self, frames: int) -> Lease | None:
+        """Room for frames; the slowest subscriber pays for it, then the ring fills. None: the series is given up."""
+        while (lease := self._pool.lease(frames)) is None:
+            cut = self._data.subscribers.cut_laggiest()
+            if cut is not None:
+                name, gaps = cut
+                text = ", ".join(f"{gap.first}..{gap.last}" for gap in gaps)
+                log.warning("Subscriber %r is too slow and lost frames %s of series %d", name, text, self._series.id)
+                continue
+            if self._series.abandoned.is_set():
+                return None
+            time.sleep(0.001)
+            self._look()
+            if self._skip_overwritten():
+                return None
+        return lease
+
+    def _skip_overwritten(self) -> bool:
+        """Leave out frames that are surely gone: more than a whole ring behind."""
+        series = self._series
+        if self.furthest - series.next <= self._sdk.ring:
+            return False
+        # A quarter of the ring is left for catching up, else every block would be overwritten while it is read.
+        first_kept = self.furthest - self._sdk.ring * 3 // 4
+        if series.header.frames:
+            first_kept = min(first_kept, series.header.frames)
+        self._overrun(series.next, first_kept - 1)
+        series.elapsed += (first_kept - series.next) * (series.header.exposure + series.header.gap)
+        series.next = first_kept
+        return True
+
+    def _mark_overrun(self, lease: Lease, good: np.ndarray) -> int:
+        """Return how many frames of the block are handed on: those before the first bad one, or all of them."""
+        first = self._series.next
+        bad = np.flatnonzero(~good)
+        if self._series.stop_on_overrun:
+            count = int(bad[0])
+            self._overrun(first + count, first + len(good) - 1)
+            self._series.acquired += count
+            return count
+        for index in bad:
+            self._overrun(first + int(index), first + int(index))
+        lease.mca[bad] = 0
+        lease.scalers[bad] = 0
+        lease.frames["status"][bad] = FrameStatus.overrun
+        self._series.acquired += int(good.sum())
+        return len(good)
+
+    def _overrun(self, first: int, last: int) -> None:
+        series = self._series
+        series.lose(first, last, "overrun")
+        if series.stop_on_overrun:
+            series.reason = "overrun"
+            series.error = (
+                f"Overrun: frame {first} was overwritten in the circular buffer of {self._sdk.ring} frames before it "
+                f"was read; {series.acquired} frames before it are safe"
+            )
+        log.error("Series %d: frames %d..%d overwritten before they were read", series.id, first, last)
+
+    def _hand_on(self, lease: Lease, count: int) -> None:
+        series = self._series
+        scalers = lease.scalers[:count]
+        factors = lease.factors[:count]
+        frames = lease.frames[:count]
+        factors[:] = dead_time_factors(scalers, series.event_widths)
+        frames["time"] = self._times(scalers[:, 0, TOTAL_TICKS])
+        block = Block(series.id, series.next, lease.mca[:count], scalers, factors, frames)
+        series.latest = block
+        self._data.publish(block.image(self.messages), block, series.audience)
+        self.messages += 1
+        series.next = block.end
+        self._on_block(block)
+
+    def _times(self, ticks: np.ndarray) -> np.ndarray | float:
+        series = self._series
+        if not series.free_running:
+            return series.start_time + (time.monotonic() - series.start_monotonic)
+        header = series.header
+        # Frames whose ticks were overwritten took as long as all the others.
+        counted = np.where(ticks > 0, ticks * header.clock_period, header.exposure)
+        ends = series.elapsed + np.cumsum(counted + header.gap)
+        series.elapsed = float(ends[-1])
+        return series.start_time + ends - header.gap

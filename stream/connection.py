@@ -1,0 +1,98 @@
+"""Opening a system: library, clocks, settings, format; and how the trigger modes are programmed."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from xsp3ioc.sdk import GapMode, ItfgTrigger, Library, RunFlag, TimingSource, Xspress3
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class System:
+    """What is connected, as the site has it; constant while the server runs."""
+
+    library: Library
+    channels: int = 4
+    cards: int = 1
+    ring_frames: int = 16384
+    base_ip: str | None = None
+    base_port: int = -1
+    base_mac: str | None = None
+    module_name: str | None = None
+    debug: int = 0
+
+
+class Trigger(NamedTuple):
+    """What one of the trigger modes means to the hardware."""
+
+    source: TimingSource
+    generator: ItfgTrigger | None = None
+    """How the internal generator is triggered; None: it makes no frames."""
+    armed: bool = False
+    """Software makes, or starts, the frames: wait for it instead of counting at once."""
+
+    @property
+    def free_running(self) -> bool:
+        """Frame follows frame without anybody's doing."""
+        return self.generator is ItfgTrigger.burst
+
+
+TRIGGERS = (
+    Trigger(TimingSource.software, armed=True),
+    Trigger(TimingSource.internal, ItfgTrigger.burst),
+    Trigger(TimingSource.idc),
+    Trigger(TimingSource.ttl_veto),
+    Trigger(TimingSource.ttl_both),
+    Trigger(TimingSource.lvds_veto),
+    Trigger(TimingSource.lvds_both),
+    Trigger(TimingSource.internal, ItfgTrigger.software, armed=True),
+)
+"""By the number of the trigger mode (`declared.TRIGGER_MODES`)."""
+
+GAP = GapMode.us1
+
+
+def open_system(system: System, settings: str) -> Xspress3:
+    """Connect, set clocks, restore the settings directory (if one is named) and format the memory.
+
+    Raises Xspress3Error with the library's words, and NotADirectoryError for a settings directory that is not there.
+    """
+    if settings and not os.path.isdir(settings):
+        raise NotADirectoryError(f"Settings directory {settings} does not exist; set CONFIG_PATH")
+    sdk = Xspress3.configure(
+        system.library,
+        cards=system.cards,
+        frames=system.ring_frames,
+        channels=system.channels,
+        base_ip=system.base_ip,
+        base_port=system.base_port,
+        base_mac=system.base_mac,
+        module_name=system.module_name,
+        debug=system.debug,
+    )
+    try:
+        sdk.setup_clocks()
+        if settings:
+            sdk.restore_settings(settings)
+        sdk.format()
+        sdk.set_run_flags(RunFlag.scalers | RunFlag.histogram | RunFlag.circular)
+    except Exception:
+        sdk.close()
+        raise
+    log.info("Connected to %s, firmware %s, %d channels", sdk.library_name, sdk.firmware, sdk.channels)
+    return sdk
+
+
+def program(
+    sdk: Xspress3, trigger: Trigger, frames: int, ticks: int, invert_f0: bool, invert_veto: bool, debounce: int
+) -> None:
+    """Set timing for a series of `frames` frames (0: until stopped) of `ticks` clock ticks each."""
+    if trigger.generator is not None:
+        sdk.setup_itfg(frames, ticks, trigger.generator, GAP)
+    sdk.set_timing(trigger.source, invert_f0=invert_f0, invert_veto=invert_veto, debounce=debounce)
+    sdk.set_first_frame(0)

@@ -1,0 +1,78 @@
+"""What people see of the data: the latest frame and the running sum, made when it is time to show them."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xsp3ioc.stream import formulas
+from xsp3ioc.stream.formulas import spectrum_sum
+from xsp3ioc.stream.messages import Block
+
+SCALER_NAMES = (
+    "clock_ticks", "reset_ticks", "reset_count", "all_event", "all_good", "window1", "window2", "pileup", "total_ticks"
+)  # fmt: skip
+"""Parameters that show the nine scalers, in the order of the hardware."""
+
+
+class Sum:
+    """Sum of all spectra since the last erase, (channels, bins), uint64."""
+
+    def __init__(self, channels: int, bins: int) -> None:
+        self._total = np.zeros((channels, bins), np.uint64)
+        self._lock = threading.Lock()
+        self.frames = 0
+
+    def add(self, block: Block) -> None:
+        """Add a block's spectra."""
+        partial = spectrum_sum(block.mca, block.scalers)
+        with self._lock:
+            self._total += partial
+            self.frames += len(block)
+
+    def erase(self) -> None:
+        """Begin again."""
+        with self._lock:
+            self._total[:] = 0
+            self.frames = 0
+
+    def value(self) -> NDArray[np.uint64]:
+        """Return a copy of the sum."""
+        with self._lock:
+            return self._total.copy()
+
+
+def frame_values(block: Block, event_widths: NDArray[np.float64], clock_period: float) -> dict[str, Any]:
+    """Values of all parameters that show the last frame of `block`, one per channel each."""
+    scalers = block.scalers[-1]
+    values: dict[str, Any] = {name: scalers[:, index].astype(float).tolist() for index, name in enumerate(SCALER_NAMES)}
+    factors = block.factors[-1]
+    percent = formulas.dead_time_percent(scalers, event_widths)
+    output = formulas.output_rates(scalers, clock_period)
+    values |= {
+        "mca": block.mca[-1].astype(np.float64),
+        "event_width_used": event_widths.tolist(),
+        "dt_factor": factors.tolist(),
+        "scaler_dt_factor": factors.tolist(),
+        "dead_time": percent.tolist(),
+        "scaler_dt_percent": percent.tolist(),
+        "output_rate": output.tolist(),
+        "input_rate": (output * factors).tolist(),
+    }
+    return values
+
+
+def blank_values(channels: int, bins: int, event_widths: NDArray[np.float64]) -> dict[str, Any]:
+    """Values of the same parameters after an erase."""
+    zeros = [0.0] * channels
+    ones = [1.0] * channels
+    return dict.fromkeys((*SCALER_NAMES, "dead_time", "scaler_dt_percent", "output_rate", "input_rate"), zeros) | {
+        "mca": np.zeros((channels, bins)),
+        "mca_sum": np.zeros((channels, bins)),
+        "event_width_used": event_widths.tolist(),
+        "dt_factor": ones,
+        "scaler_dt_factor": ones,
+    }

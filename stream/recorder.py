@@ -1,0 +1,184 @@
+"""The server's own file writer: a child process that takes the data stream, and the captures it is told to write.
+
+A child, because a dead disk must not hold the server: it can always be left behind, and replaced.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from xsp3ioc.stream.messages import Capture, CaptureEnd, Closed, Failed, Opened, Written
+from xsp3ioc.stream.sockets import DataSocket, Report
+from xsp3ioc.stream.subscribers import Audience
+
+log = logging.getLogger(__name__)
+
+
+class RecordingError(RuntimeError):
+    """The file could not be written."""
+
+
+@dataclass(eq=False)
+class CaptureFile:
+    """One file: from the order to open it to its closing."""
+
+    order: Capture
+    opened: Future[str] = field(default_factory=Future)
+    """Its name, or RecordingError."""
+    closed: Future[int] = field(default_factory=Future)
+    """Frames in it, or RecordingError: the capture's put-callback."""
+    frames: int = 0
+    """Frames in it and flushed, missing ones included."""
+    closing: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes frames."""
+        return self.opened.done() and not self.opened.exception() and not self.closed.done()
+
+    def fail(self, error: str) -> None:
+        """End it; whoever waits for it hears why."""
+        for future in (self.opened, self.closed):
+            if not future.done():
+                future.set_exception(RecordingError(error))
+
+
+class Recorder:
+    """Starts the writer, gives it its orders, and knows from its reports how far it is."""
+
+    def __init__(
+        self,
+        data: DataSocket,
+        endpoint: str,
+        token: str,
+        on_change: Callable[[CaptureFile], None],
+        on_written: Callable[[Written], None],
+    ) -> None:
+        """`on_change` and `on_written` are called from the threads that learn of it and must not wait."""
+        self._data = data
+        self._endpoint = endpoint
+        self._token = token
+        self._on_change = on_change
+        self._on_written = on_written
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+        self.file: CaptureFile | None = None
+        """The running capture, or the last one."""
+
+    @property
+    def attached(self) -> bool:
+        """Whether the writer is there and listens."""
+        return bool(self._data.subscribers.select(writer=True))
+
+    @property
+    def pid(self) -> int | None:
+        """Process number of the writer, while it lives."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def start(self) -> None:
+        """Start the writer if it does not run; it attaches by itself a little later."""
+        with self._lock:
+            if self.pid is not None:
+                return
+            # A session of its own: Ctrl-C at the terminal is for the server, which then ends the writer in order.
+            # Its standard input ends when the server does, however that happens.
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "xsp3ioc.receivers.writer", "--connect", self._endpoint, "--child"],
+                stdin=subprocess.PIPE,
+                start_new_session=True,
+                env=os.environ | {"XSP3IOC_TOKEN": self._token},
+            )
+            threading.Thread(target=self._watch, args=(self._process,), name="writer watch", daemon=True).start()
+
+    def open(self, order: Capture) -> CaptureFile:
+        """Order a file; its `opened` and `closed` say what becomes of it."""
+        self.file = CaptureFile(order)
+        self._data.publish(order)
+        return self.file
+
+    def close(self, reason: str) -> None:
+        """Order the file closed, after all frames published so far."""
+        file = self.file
+        if file is not None and not file.closed.done() and not file.closing:
+            file.closing = True
+            self._data.publish(CaptureEnd(capture_id=file.order.capture_id, reason=reason))
+
+    def hear(self, report: Report) -> None:
+        """Take a report of the writer."""
+        file = self.file
+        if file is None or report.capture_id != file.order.capture_id:
+            log.warning("The writer reports on a capture that is not running: %s", report)
+            return
+        if isinstance(report, Written):
+            file.frames = report.frames
+            self._on_written(report)
+        elif isinstance(report, Opened):
+            if not file.opened.done():
+                file.opened.set_result(report.filename)
+        elif isinstance(report, Failed):
+            self._over(file)
+            file.frames = report.frames
+            file.fail(report.error)
+        elif isinstance(report, Closed):
+            self._over(file)
+            file.frames = report.frames
+            if not file.closed.done():
+                file.closed.set_result(report.frames)
+        self._on_change(file)
+
+    def _over(self, file: CaptureFile) -> None:
+        if not file.closing:
+            # The writer ended it by itself (all frames, or an error): say so to the other subscribers too.
+            file.closing = True
+            self._data.publish(
+                CaptureEnd(capture_id=file.order.capture_id, reason="complete"), audience=Audience.others
+            )
+        self._data.subscribers.forget_capture()
+
+    def abandon(self, reason: str) -> None:
+        """Leave a writer that does not answer; the next capture gets a new one."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            log.error("File writer %d is abandoned: %s", process.pid, reason)
+            process.kill()
+        self._lost(reason)
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        status = process.wait()
+        if process is self._process and status != 0:
+            how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+            self._lost(f"The file writer {how}")
+
+    def _lost(self, reason: str) -> None:
+        file = self.file
+        self._data.subscribers.forget_writer()
+        if file is not None and not file.closed.done():
+            kept = f"{file.order.filename} is incomplete: it holds the {file.frames} frames flushed before"
+            file.fail(f"{reason}; {kept}")
+            self._data.publish(
+                CaptureEnd(capture_id=file.order.capture_id, reason=reason), audience=Audience.others
+            )
+            self._on_change(file)
+
+    def shut_down(self, patience: float) -> None:
+        """Close the file, end the writer; leave it behind after `patience` seconds."""
+        self.close("server stopped")
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            log.error("File writer %d did not end in %g s and is killed", process.pid, patience)
+            process.kill()
+            process.wait()

@@ -1,0 +1,84 @@
+"""One acquisition: what was asked for, how far it is, and what is missing."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xsp3ioc.stream.messages import Block, Gap, Header, SeriesEnd
+from xsp3ioc.stream.subscribers import Audience
+
+
+class SeriesError(RuntimeError):
+    """The series did not end as it was asked to."""
+
+
+@dataclass(eq=False)
+class Series:
+    """From its header to its end message; made by the detector, filled by the acquisition thread."""
+
+    header: Header
+    free_running: bool
+    """The generator makes frame after frame: frame times follow from ticks, and a stop cuts the last one short."""
+    event_widths: NDArray[np.float64]
+    """(channels,), ticks."""
+    stop_on_overrun: bool = True
+    audience: Audience = Audience.others
+    """Who gets its blocks: the writer too, if it is recorded."""
+    recorded_from: int = 0
+    """Frames in the file when it began."""
+    next: int = 0
+    """Number of the next frame to read."""
+    acquired: int = 0
+    """Frames read whose data are their own."""
+    written: int = 0
+    """Frames of it that are in the file."""
+    missing: list[Gap] = field(default_factory=list)
+    reason: str = "complete"
+    error: str = ""
+    """Empty if it went as asked, a stop included."""
+    latest: Block | None = None
+    start_time: float = 0.0
+    """Host clock around the start call, s since 1970."""
+    start_monotonic: float = 0.0
+    elapsed: float = 0.0
+    """Seconds from the start to the end of the last frame's gap, by the clock of the hardware."""
+    flushed: threading.Event = field(default_factory=threading.Event)
+    """The writer has all of it, flushed."""
+    stop_asked: threading.Event = field(default_factory=threading.Event)
+    abandoned: threading.Event = field(default_factory=threading.Event)
+    done: Future[None] = field(default_factory=Future)
+    """The acquisition's put-callback."""
+
+    @property
+    def id(self) -> int:
+        """Number of the series, from 1 in this server."""
+        return self.header.series_id
+
+    def lose(self, first: int, last: int, reason: str) -> None:
+        """Account for frames that are lost."""
+        if self.missing and self.missing[-1].last + 1 == first and self.missing[-1].reason == reason:
+            self.missing[-1].last = last
+        else:
+            self.missing.append(Gap(first, last, reason))
+
+    @property
+    def lost(self) -> int:
+        """How many frames are missing."""
+        return sum(map(len, self.missing))
+
+    def end(self, msg_number: int, streamed: int | None, written: int | None) -> SeriesEnd:
+        """Return the message that ends it."""
+        return SeriesEnd(
+            msg_number=msg_number,
+            series_id=self.id,
+            reason=self.reason,
+            acquired=self.acquired,
+            streamed=streamed,
+            written=written,
+            missing=self.missing,
+        )

@@ -1,0 +1,224 @@
+"""The two ZeroMQ sockets, each in a thread of its own: data (lossless), and monitor (the latest frame)."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import logging
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import zmq
+
+from xsp3ioc.stream.messages import (
+    VERSION,
+    Block,
+    Closed,
+    Credit,
+    Failed,
+    FromReceiver,
+    Hello,
+    Message,
+    Opened,
+    ProtocolError,
+    Refused,
+    Written,
+    decode_from_receiver,
+    encode,
+)
+from xsp3ioc.stream.subscribers import MOST_CREDIT, Audience, Item, Subscriber, Subscribers
+
+log = logging.getLogger(__name__)
+
+Report = Opened | Written | Closed | Failed
+Reply = Sequence[Any]
+LARGEST_REQUEST = 1 << 16
+"""Bytes; receivers and viewers only send short texts."""
+
+
+class PortInUseError(OSError):
+    """Another program has the port."""
+
+
+class _Socket(ABC):
+    """A bound socket and the thread that serves it."""
+
+    def __init__(self, kind: int, endpoints: list[str], option: str, **socket_options: int) -> None:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(kind)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_REQUEST)
+        self._socket.setsockopt(zmq.LINGER, 500)
+        for name, value in socket_options.items():
+            self._socket.setsockopt(getattr(zmq, name), value)
+        for endpoint in endpoints:
+            try:
+                self._socket.bind(endpoint)
+            except zmq.ZMQError as error:
+                self._context.destroy(linger=0)
+                if error.errno == zmq.EADDRINUSE:
+                    raise PortInUseError(
+                        f"{endpoint} is in use. Is a server running already? Else choose another port: {option}"
+                    ) from None
+                raise OSError(f"Cannot serve {endpoint} ({option}): {error.strerror}") from None
+        self.endpoint: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        """The last one of `endpoints`, with the port that it got."""
+        self._stopping = False
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK)
+        self._thread = threading.Thread(target=self._run, name=option.strip("-"), daemon=True)
+
+    def _wake_up(self) -> None:
+        with contextlib.suppress(OSError):  # closed meanwhile
+            os.eventfd_write(self._wake, 1)
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._wake, zmq.POLLIN)
+        while not self._stopping:
+            events = dict(poller.poll())
+            if self._wake in events:
+                os.eventfd_read(self._wake)
+            self._turn(self._socket in events)
+        self._turn(False)
+        self._socket.close()
+
+    @abstractmethod
+    def _turn(self, readable: bool) -> None:
+        """Do what there is to do; `readable`: messages have come."""
+
+    def close(self) -> None:
+        """Send what can be sent at once, and end the thread."""
+        self._stopping = True
+        self._wake_up()
+        self._thread.join(5)
+        self._context.destroy(linger=500)
+        os.close(self._wake)
+
+
+class DataSocket(_Socket):
+    """A ROUTER; every other thread only hands it messages.
+
+    Each subscriber has a queue of references into the pool and is sent what its credit allows. One that stalls fills
+    its own queue only; when the pool is full, the worst one's queue is emptied.
+    """
+
+    def __init__(
+        self,
+        endpoints: list[str],
+        token: str = "",
+        on_report: Callable[[Report], None] = lambda report: None,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_report` hears the reports of the writer that knows `token`, `on_change` that somebody came or went.
+
+        Both are called from the socket's thread and must not wait.
+        """
+        # Mandatory: sending to one who is gone is an error, not silence. No mark of its own: credit bounds what is
+        # on its way. Heartbeats find dead hosts only.
+        super().__init__(
+            zmq.ROUTER,
+            endpoints,
+            "--data-port",
+            ROUTER_MANDATORY=1,
+            SNDHWM=0,
+            HEARTBEAT_IVL=10_000,
+            HEARTBEAT_TIMEOUT=30_000,
+        )
+        self._token = token
+        self._on_report = on_report
+        self._on_change = on_change
+        self.subscribers = Subscribers()
+        self._thread.start()
+
+    def publish(self, message: Message, block: Block | None = None, audience: Audience = Audience.all) -> None:
+        """Queue a message; from any thread, never waits."""
+        self.subscribers.inbox.append(Item(message, encode(message), block, audience))
+        self._wake_up()
+
+    def _turn(self, readable: bool) -> None:
+        with self.subscribers.changed:
+            if readable:
+                self._receive()
+            self.subscribers.distribute()
+            for subscriber in list(self.subscribers.known.values()):
+                self._send(subscriber)
+            self.subscribers.changed.notify_all()
+
+    def _send(self, subscriber: Subscriber) -> None:
+        while (item := subscriber.next()) is not None:
+            parts: list[Any] = [subscriber.identity, subscriber.head(item)]
+            if item.block is not None:
+                parts += item.block.parts()
+            try:
+                self._socket.send_multipart(parts, zmq.DONTWAIT, copy=False)
+            except zmq.ZMQError as error:
+                del self.subscribers.known[subscriber.identity]
+                log.info("Subscriber %r left the data socket (%s)", subscriber.name, error.strerror)
+                self._on_change()
+                return
+
+    def _receive(self) -> None:
+        while True:
+            try:
+                identity, *parts = self._socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            try:
+                if len(parts) != 1:
+                    raise ProtocolError(f"message of {len(parts)} parts: a receiver sends 1")
+                self._handle(identity, decode_from_receiver(parts[0]))
+            except ProtocolError as error:
+                log.warning("Data socket: %s", error)
+                with contextlib.suppress(zmq.ZMQError):  # it is gone already
+                    self._socket.send_multipart([identity, encode(Refused(error=str(error)))], zmq.DONTWAIT)
+
+    def _handle(self, identity: bytes, message: FromReceiver) -> None:
+        subscriber = self.subscribers.known.get(identity)
+        if isinstance(message, Hello):
+            if subscriber is None:
+                self._join(identity, message)
+        elif subscriber is None:
+            raise ProtocolError("hello comes first")
+        elif isinstance(message, Credit):
+            subscriber.credit = min(subscriber.credit + max(0, message.n), MOST_CREDIT)
+            subscriber.stuck = False
+        elif subscriber.writer:
+            self._on_report(message)
+        else:
+            raise ProtocolError("only the server's own writer reports")
+
+    def _join(self, identity: bytes, hello: Hello) -> None:
+        if hello.version != VERSION:
+            raise ProtocolError(f"version {hello.version}: this server speaks {VERSION}")
+        if hello.credit < 1:
+            raise ProtocolError(f"credit {hello.credit} is below 1")
+        writer = bool(self._token) and hmac.compare_digest(hello.token.encode(), self._token.encode())
+        self.subscribers.join(Subscriber(identity, hello.name[:64], min(hello.credit, MOST_CREDIT), writer))
+        log.info("Subscriber %r joined the data socket", hello.name[:64])
+        self._on_change()
+
+
+class MonitorSocket(_Socket):
+    """A REP: any request is answered at once with what `answer` says; it never delays the acquisition."""
+
+    def __init__(self, endpoint: str, answer: Callable[[str], Reply]) -> None:
+        """`answer` gets the text of a request and returns the parts of the reply."""
+        super().__init__(zmq.REP, [endpoint], "--monitor-port")
+        self._answer = answer
+        self._thread.start()
+
+    def _turn(self, readable: bool) -> None:
+        while readable:
+            try:
+                parts = self._socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            request = parts[0][:64].decode("utf-8", "replace")
+            try:
+                reply = self._answer(request)
+            except ValueError as error:
+                reply = [encode(Refused(error=str(error)))]
+            self._socket.send_multipart(reply)

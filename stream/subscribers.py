@@ -1,0 +1,211 @@
+"""The subscribers of the data socket: their queues of references, their credit, and what they lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+import msgspec
+
+from xsp3ioc.stream.messages import (
+    Block,
+    Capture,
+    CaptureEnd,
+    Gap,
+    Header,
+    Image,
+    Message,
+    ProtocolError,
+    SeriesEnd,
+    encode,
+)
+
+MOST_SUBSCRIBERS = 64
+MOST_CREDIT = 32
+"""Blocks on their way to one subscriber. Those are out of our hands, so a stopped one holds no more of the pool."""
+
+
+class Audience(Enum):
+    """Whom a message is for."""
+
+    all = "all"
+    writer = "writer"
+    """The server's own file writer."""
+    others = "others"
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One message for some subscribers; its JSON part is made once for all."""
+
+    message: Message
+    head: bytes
+    block: Block | None = None
+    audience: Audience = Audience.all
+    number: int = 0
+    """Counts all items of the socket: who waits for an older one, holds more of the pool."""
+
+
+@dataclass(slots=True, eq=False)
+class Subscriber:
+    """Who it is, what waits for it, and what it did not get."""
+
+    identity: bytes
+    name: str
+    credit: int
+    writer: bool = False
+    """The server's own file writer: never cut off, its messages are addressed to it alone."""
+    queue: deque[Item] = field(default_factory=deque)
+    waiting: int = 0
+    """Frames in the queue."""
+    lost: list[Gap] = field(default_factory=list)
+    """Frames of the running series that it will never get."""
+    stuck: bool = False
+    """It made no progress when the end of a series waited for it; nobody waits for it again until it does."""
+
+    def add(self, item: Item) -> None:
+        """Queue a message."""
+        self.queue.append(item)
+        if item.block is not None:
+            self.waiting += len(item.block)
+
+    def next(self) -> Item | None:
+        """Return the message to send now, or None: nothing to send, or no credit for it."""
+        if not self.queue or (self.queue[0].block is not None and self.credit <= 0):
+            return None
+        item = self.queue.popleft()
+        if item.block is not None:
+            self.credit -= 1
+            self.waiting -= len(item.block)
+        return item
+
+    @property
+    def oldest(self) -> int | None:
+        """Number of the oldest block that waits here; None: none does."""
+        return next((item.number for item in self.queue if item.block is not None), None)
+
+    def cut(self) -> list[Gap]:
+        """Forget all blocks that wait and say which; what is not data (headers, ends) stays queued."""
+        gaps: list[Gap] = []
+        for item in self.queue:
+            if item.block is None:
+                continue
+            if gaps and gaps[-1].last + 1 == item.block.first:
+                gaps[-1].last = item.block.end - 1
+            else:
+                gaps.append(Gap(item.block.first, item.block.end - 1, "subscriber too slow"))
+        self.queue = deque(item for item in self.queue if not isinstance(item.message, Image))
+        self.waiting = 0
+        self.lost += gaps
+        return gaps
+
+    def head(self, item: Item) -> bytes:
+        """JSON part of `item` for this subscriber: the end of a series tells it what it lost itself."""
+        if isinstance(item.message, SeriesEnd) and self.lost:
+            return encode(msgspec.structs.replace(item.message, lost=self.lost))
+        return item.head
+
+class Subscribers:
+    """Everybody on the data socket: who gets which message, who is behind, who has to be cut off.
+
+    The socket's thread distributes; other threads only queue items, ask and wait.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[bytes, Subscriber] = {}
+        self.inbox: deque[Item] = deque()
+        self.changed = threading.Condition()
+        """Held by the socket's thread while it distributes and sends."""
+        self._capture: Capture | None = None
+        self._header: Header | None = None
+        self._counter = 0
+
+    def join(self, subscriber: Subscriber) -> None:
+        """Take in a new one; who comes late, or again, gets the header and then the next block."""
+        if len(self.known) >= MOST_SUBSCRIBERS:
+            raise ProtocolError(f"there are {MOST_SUBSCRIBERS} subscribers already")
+        self.known[subscriber.identity] = subscriber
+        if not subscriber.writer:
+            for message in (self._capture, self._header):
+                if message is not None:
+                    subscriber.add(Item(message, encode(message)))
+
+    def distribute(self) -> None:
+        """Move what other threads have queued to the queues of those whom it is for."""
+        while self.inbox:
+            item = self.inbox.popleft()
+            self._counter += 1
+            item.number = self._counter
+            message = item.message
+            for subscriber in self.known.values():
+                if item.audience not in (Audience.all, Audience.writer if subscriber.writer else Audience.others):
+                    continue
+                if isinstance(message, Header):
+                    subscriber.lost = []
+                subscriber.add(item)
+            if item.audience is not Audience.writer:
+                self._remember(message)
+
+    def _remember(self, message: Message) -> None:
+        if isinstance(message, Capture | CaptureEnd):
+            self._capture = message if isinstance(message, Capture) else None
+        elif isinstance(message, Header | SeriesEnd):
+            self._header = message if isinstance(message, Header) else None
+
+    def select(self, *, writer: bool = False) -> list[Subscriber]:
+        """Return the writer, or the others."""
+        return [subscriber for subscriber in list(self.known.values()) if subscriber.writer == writer]
+
+    def streamed(self, acquired: int) -> int:
+        """Frames of the running series sent to every subscriber; all of `acquired` if there is none."""
+        behind = (known.waiting + sum(map(len, known.lost)) for known in self.select())
+        return max(0, acquired - max(behind, default=0))
+
+    def cut_laggiest(self) -> tuple[str, list[Gap]] | None:
+        """Empty the queue of the subscriber that holds the oldest block, if that frees memory; say who lost what."""
+        with self.changed:
+            lagging = {known: oldest for known in self.select() if (oldest := known.oldest) is not None}
+            if not lagging:
+                return None
+            worst = min(lagging, key=lambda known: lagging[known])
+            held = (known.oldest for known in self.select(writer=True))
+            if any(oldest is not None and oldest <= lagging[worst] for oldest in held):
+                return None  # the writer holds the same blocks: nothing would be freed
+            return worst.name, worst.cut()
+
+    def wait_sent(self, patience: float, give_up: Callable[[], bool]) -> list[str]:
+        """Wait until every queue is empty; return the names of those that took nothing for `patience` seconds.
+
+        `give_up` is asked now and then and must not wait.
+        """
+        with self.changed:
+            left, since = -1, time.monotonic()
+            while not give_up():
+                waiting = [known for known in self.select() if known.waiting and not known.stuck]
+                if not waiting and not self.inbox:
+                    break
+                now_left = sum(known.waiting for known in waiting)
+                if now_left != left:
+                    left, since = now_left, time.monotonic()
+                elif time.monotonic() - since > patience:
+                    for known in waiting:
+                        known.stuck = True
+                    return [known.name for known in waiting]
+                self.changed.wait(0.05)
+        return []
+
+    def forget_capture(self) -> None:
+        """Drop what waits for the writer: its file is over."""
+        with self.changed:
+            for subscriber in self.select(writer=True):
+                subscriber.cut()
+
+    def forget_writer(self) -> None:
+        """Take the writer off the list: it is dead, or as good as dead."""
+        with self.changed:
+            for subscriber in self.select(writer=True):
+                del self.known[subscriber.identity]
