@@ -94,10 +94,13 @@ class System:
         return self.run
 
     def progress(self) -> int:
-        """Return number of complete frames of the run."""
+        """Return the number of complete frames of the run."""
         with self.lock:
-            run = self.settled()
-            return 0 if run is None else run.complete(self.now)
+            if self.run is None:
+                return 0
+            now = self.now
+            self.run.settle(now)
+            return self.run.complete(now)
 
     def start(self, *, count_enable: bool) -> None:
         """Begin a run, ending one in progress; without count enable it waits for a trigger."""

@@ -113,7 +113,7 @@ class ConnectFunctions(EmulatedCalls):
 
     @emulated
     def xsp3_get_clock_period(self, path: int, card: int) -> float:
-        """Return processing clock period in seconds."""
+        """Return the processing clock period in seconds."""
         check_card(self.system(path), card)
         return self.settings.family.clock_period
 

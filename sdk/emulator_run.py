@@ -24,6 +24,8 @@ from xsp3ioc.sdk.readout import STATUS_DTYPE
 from xsp3ioc.sdk.ring import NEVER, DoubleAcknowledge
 from xsp3ioc.sdk.run import Kind
 
+_OVERRUN_FLAG = {False: ErrorFlag.circular_overrun, True: ErrorFlag.histogram_overrun}
+
 
 class RunFunctions(EmulatedCalls):
     """Run control, progress and the circular buffer."""
@@ -93,18 +95,18 @@ class RunFunctions(EmulatedCalls):
 
     @emulated
     def xsp3_scaler_check_progress(self, path: int) -> int:
-        """Return number of complete frames."""
+        """Return the number of complete frames."""
         return min(self._progress(path), 0x7FFFFFFF)
 
     @emulated
     def xsp3_scaler_check_progress_details(self, path: int, flags: Any, quiet: int, furthest: Any) -> int:
-        """Return number of complete frames, and what went wrong."""
+        """Return the number of complete frames, and what went wrong."""
         system = self.system(path)
         complete = self._progress(path)
         run = system.run
-        overrun = run is not None and run.ring.overrun(-1)[0] > 0
         if flags != ffi.NULL:
-            flags[0] = int(ErrorFlag.circular_overrun) if overrun else 0
+            overrun = run is not None and run.ring.overrun(-1)[0] > 0
+            flags[0] = int(_OVERRUN_FLAG[system.settings.family.compulsory_acknowledge]) if overrun else 0
         if furthest != ffi.NULL:
             furthest[0] = complete
         return complete

@@ -69,5 +69,5 @@ _BY_STATUS: dict[int, type[Xspress3Error]] = {
 
 
 def error_for(status: int) -> type[Xspress3Error]:
-    """Return the exception class for a negative library status; `Xspress3Error` itself where there is no special one."""
+    """Return the exception class for a negative library status, `Xspress3Error` where there is no special one."""
     return _BY_STATUS.get(status, Xspress3Error)

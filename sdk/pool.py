@@ -23,6 +23,8 @@ WINDOWS = ((0, BINS - 1), (0, BINS - 1))
 _CHUNK = 4096  # frames whose pool rows are worked out at once
 _POOLED, _TIMED = 0, 1  # first word of the random seeds
 
+_expecting = threading.Lock()  # the pools of `expected_frames` are shared
+
 
 class Regions(NamedTuple):
     """Where the scalers look: `threshold` int64 (channels,), `windows` int64 (channels, 2, 2) of inclusive limits."""
@@ -160,12 +162,13 @@ def expected_frames(
     channel, `windows` are ((low, high), (low, high)), inclusive, or those per channel. For frames whose exposure is
     fixed beforehand; see `timed_frame` for the others.
     """
-    pool = _pool(msgspec.json.encode(settings), exposure_ticks, bits)
-    pool.set_regions(Regions.of(settings.channels, good_threshold, windows))
     mca = np.empty((n, settings.channels, 1 << bits), np.uint32)
     scalers = np.empty((n, settings.channels, SCALERS), np.uint32)
-    pool.mca(first, mca)
-    pool.scalers(first, scalers)
+    with _expecting:
+        pool = _pool(msgspec.json.encode(settings), exposure_ticks, bits)
+        pool.set_regions(Regions.of(settings.channels, good_threshold, windows))
+        pool.mca(first, mca)
+        pool.scalers(first, scalers)
     return mca, scalers
 
 

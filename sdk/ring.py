@@ -96,7 +96,7 @@ class Ring:
         return [slice(slot, self.frames), slice(0, end - self.frames)]
 
     def oldest(self) -> int:
-        """Return number of the first frame that is not acknowledged on every channel; that of the next one if all are."""
+        """Return the number of the first frame not acknowledged on every channel, or of the next to begin."""
         if self._oldest_known:
             return self._oldest
         self._oldest_known = True

@@ -50,7 +50,7 @@ class Run:
         self.ring.advance(self.first + self._limited(timeline.begun(now)))
 
     def complete(self, now: int) -> int:
-        """Return number after that of the last complete frame, 0 before any; the ring must be settled."""
+        """Return the number after that of the last complete frame, 0 before any; the ring must be settled."""
         count = self._limited(self.timeline.complete(now))
         if self.ring.stuck:
             count = min(count, self.ring.begun - self.first)

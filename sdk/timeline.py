@@ -15,11 +15,11 @@ class Timeline:
         self.lengths: dict[int, int] = {}
 
     def begun(self, now: int) -> int:
-        """Return number of frames that have begun."""
+        """Return the number of frames that have begun."""
         return 0
 
     def complete(self, now: int) -> int:
-        """Return number of frames that have ended."""
+        """Return the number of frames that have ended."""
         return 0
 
     def running(self, now: int) -> bool:
@@ -49,13 +49,13 @@ class Train(Timeline):
         self._closed: int | None = None
 
     def begun(self, now: int) -> int:
-        """Return number of frames that have begun."""
+        """Return the number of frames that have begun."""
         if self._closed is not None:
             return self._closed
         return 0 if self._start is None else self._limited((now - self._start) // self._period + 1)
 
     def complete(self, now: int) -> int:
-        """Return number of frames that have ended."""
+        """Return the number of frames that have ended."""
         if self._closed is not None:
             return self._closed
         return 0 if self._start is None else self._limited((now - self._start + self._gap) // self._period)
@@ -94,11 +94,11 @@ class Triggered(Timeline):
         self._stopped = False
 
     def begun(self, now: int) -> int:
-        """Return number of frames that have begun."""
+        """Return the number of frames that have begun."""
         return self._begun
 
     def complete(self, now: int) -> int:
-        """Return number of frames that have ended."""
+        """Return the number of frames that have ended."""
         open_still = self._begun and not self._stopped and now - self._last < self._lasts
         return self._begun - 1 if open_still else self._begun
 
@@ -127,11 +127,11 @@ class SoftwareTimed(Timeline):
         self._stopped = False
 
     def begun(self, now: int) -> int:
-        """Return number of frames that have begun."""
+        """Return the number of frames that have begun."""
         return self._complete + (self._opened is not None)
 
     def complete(self, now: int) -> int:
-        """Return number of frames that have ended."""
+        """Return the number of frames that have ended."""
         return self._complete
 
     def rise(self, now: int) -> None:
@@ -165,7 +165,7 @@ class ReaderTrain(Timeline):
         self._closed: int | None = None
 
     def begun(self, now: int) -> int:
-        """Return number of frames that are ready."""
+        """Return the number of frames that are ready."""
         if self._closed is not None:
             return self._closed
         ready = self.room if self._started else 0
