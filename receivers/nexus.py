@@ -26,6 +26,7 @@ HEADER_CONFIG = (
     "gap",
     "clock_period",
     "trigger_mode",
+    "times",
     "event_widths",
     "energy_offset",
     "energy_slope",

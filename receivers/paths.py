@@ -33,10 +33,10 @@ def prepare(path: str | os.PathLike[str], overwrite: bool = False, levels: int =
 def describe(error: BaseException, path: str) -> str:
     """Return what went wrong with the file at `path`, in one line for a person."""
     name = path
-    if isinstance(error, OSError) and error.errno and error.strerror and "HDF5" not in error.strerror:
-        name, reason = str(error.filename or path), error.strerror
-    elif found := _HDF5_ERRNO.search(str(error)):
+    if found := _HDF5_ERRNO.search(str(error)):
         reason = os.strerror(int(found[1]))
+    elif isinstance(error, OSError) and error.strerror:
+        name, reason = str(error.filename or path), error.strerror
     else:
         reason = str(error).partition("\n")[0] or type(error).__name__
     # "x.h5 exists already" reads as it is; other reasons follow a colon.

@@ -71,8 +71,6 @@ class Receiver:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 1000)
-        # What could not be delivered before a disconnection would only confuse the next server.
-        self._socket.setsockopt(zmq.IMMEDIATE, 1)
         self._socket.setsockopt(zmq.RCVHWM, 0)
         self._socket.setsockopt(zmq.SNDTIMEO, 1000)
         self._socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_INTERVAL)
@@ -126,11 +124,7 @@ class Receiver:
 
     def report(self, message: FromReceiver) -> bool:
         """Send a report to the server; False if there is no connection to send it on."""
-        try:
-            self._socket.send(encode(message))
-        except zmq.Again:
-            return False
-        return True
+        return self._send(encode(message))
 
     def close(self) -> None:
         """Leave the server; reports sent before have a second to get through."""
@@ -145,30 +139,36 @@ class Receiver:
         if self._owed:
             self._return_credit()
         wait = None if deadline is None else max(0, round(1000 * (deadline - time.monotonic())))
-        ready = dict(self._poller.poll(wait))
-        if self._monitor in ready:
-            self._connection_changed(recv_monitor_message(self._monitor)["event"])
+        ready = self._poller.poll(wait)
+        self._watch_connection()
         return bool(ready)
 
-    def _connection_changed(self, event: int) -> None:
-        self.connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
-        if self.connected:
-            log.info("Connected to %s", self.endpoint)
-            self._owed = 0
-            self._fresh = True
-            try:
+    def _watch_connection(self) -> None:
+        """Say hello wherever there is a new connection."""
+        while self._monitor.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            self.connected = recv_monitor_message(self._monitor)["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            if self.connected:
+                log.info("Connected to %s", self.endpoint)
+                self._owed = 0
+                self._fresh = True
                 self._socket.send(self._hello)
-            except zmq.Again:
-                log.warning("Connection to %s went before it could be used", self.endpoint)
-        else:
-            log.info("Disconnected from %s", self.endpoint)
+            else:
+                log.info("Disconnected from %s", self.endpoint)
 
     def _return_credit(self) -> None:
         credit, self._owed = self._owed, 0
+        self._send(encode(Credit(n=credit)))
+
+    def _send(self, message: bytes) -> bool:
+        # What is sent without a connection would wait, and reach the next server before our hello.
+        self._watch_connection()
+        if not self.connected:
+            return False
         try:
-            self._socket.send(encode(Credit(n=credit)), zmq.NOBLOCK)
+            self._socket.send(message)
         except zmq.Again:
-            log.debug("No connection to return credit on")
+            return False
+        return True
 
     def _understand(self, parts: list[zmq.Frame]) -> Event | None:
         image = len(parts) == IMAGE_PARTS

@@ -43,8 +43,9 @@ class Recording:
         self._file: NexusFile | None = None
         self._header: Header | None = None
         self._late = False
+        self._failed = False
         self._flushed = self._reported = 0.0
-        self._reported_frames = 0
+        self._flushed_frames = self._reported_frames = 0
 
     @property
     def path(self) -> str | None:
@@ -74,13 +75,13 @@ class Recording:
         if file is None or capture is None:
             return
         now = time.monotonic()
-        if now - self._flushed >= capture.flush_interval:
+        if now - self._flushed >= capture.flush_interval and file.frames != self._flushed_frames:
             try:
                 file.flush()
             except (OSError, ValueError, RuntimeError) as error:
                 self._fail(error)
                 return
-            self._flushed = now
+            self._flushed, self._flushed_frames = now, file.frames
         if now - self._reported >= REPORT_INTERVAL and file.frames != self._reported_frames:
             self._report_written(file, capture)
 
@@ -101,10 +102,10 @@ class Recording:
             # It comes again after a reconnection.
             return
         self.close()
-        self._capture, self._header = capture, None
+        self._capture, self._header, self._failed = capture, None, False
+        self._reported_frames = self._flushed_frames = 0
         self._file = self._create(capture)
         self._flushed = self._reported = time.monotonic()
-        self._reported_frames = 0
         log.info("Opened %s", self._file.path)
         self._report(Opened(capture_id=capture.capture_id, filename=self._file.path))
 
@@ -137,12 +138,17 @@ class Recording:
             return
         file, capture, late = self._file, self._capture, self._late
         self._header, self._late = None, False
-        if file and capture and not late:
-            file.end_series(end)
-            self._flushed = time.monotonic()
-            self._report_written(file, capture, end.series_id)
-            if file.full:
-                self._close()
+        if capture is None or self._failed or late:
+            return
+        if file is None:
+            # The capture was full before its series was over.
+            self._report(Written(capture_id=capture.capture_id, frames=self._reported_frames, series_id=end.series_id))
+            return
+        file.end_series(end)
+        self._flushed, self._flushed_frames = time.monotonic(), file.frames
+        self._report_written(file, capture, end.series_id)
+        if file.full:
+            self._close()
 
     def _end_capture(self, end: CaptureEnd) -> None:
         if self._capture and end.capture_id == self._capture.capture_id:
@@ -167,7 +173,7 @@ class Recording:
 
     def _fail(self, error: Exception) -> None:
         file, capture = self._file, self._capture
-        self._file = None
+        self._file, self._failed = None, True
         if capture is None:
             log.error("Writing failed: %s", error)
             return

@@ -33,7 +33,7 @@ class Frames:
     """(n,), number in the file."""
     clock_period: float
     """Seconds per tick."""
-    event_widths: NDArray[np.int32]
+    event_widths: NDArray[np.float64]
     """(channels,), dead ticks per event."""
 
 
@@ -70,11 +70,11 @@ class Rows:
         self._numbers = np.zeros(ROWS, np.uint64)
         self._series = np.zeros(ROWS, np.uint32)
         self._clock_period = 0.0
-        self._event_widths = np.zeros(channels, np.int32)
+        self._event_widths = np.zeros(channels)
 
-    def begin(self, clock_period: float, event_widths: list[int]) -> None:
+    def begin(self, clock_period: float, event_widths: list[float]) -> None:
         """Take the constants of the series that follows: seconds per tick, dead ticks per event and channel."""
-        widths = np.asarray(event_widths, np.int32)
+        widths = np.asarray(event_widths, np.float64)
         if clock_period != self._clock_period or not np.array_equal(widths, self._event_widths):
             self._write()
             self._clock_period, self._event_widths = clock_period, widths

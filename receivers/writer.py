@@ -59,6 +59,12 @@ def record(receiver: Receiver, recording: Recording, stopped: Callable[[], bool]
             if event is not None:
                 recording.take(event, joining and receiver.late)
             recording.tick()
+        # What has arrived already is not thrown away.
+        for _ in range(CREDIT):
+            event = receiver.receive(0)
+            if event is None:
+                break
+            recording.take(event, joining and receiver.late)
     finally:
         recording.close()
 
