@@ -111,16 +111,14 @@ class System:
             compulsory = self.settings.family.compulsory_acknowledge
             circular = bool(self.run_flags & RunFlag.circular)
             ring = Ring(self.ring, self.channels, first, compulsory=compulsory and circular)
-            self.run = Run(
-                self.settings, timeline, ring, pool, self.regions, self.bits, first=first, circular=circular
-            )
+            self.run = Run(self.settings, timeline, ring, pool, self.regions, self.bits, first=first, circular=circular)
             self._count_enable = False
             if count_enable:
                 self.resume()
 
     def _timeline(self) -> Timeline:
         source = TimingSource(self.time_a[0] & 7)
-        if source is TimingSource.software:
+        if source in (TimingSource.software, TimingSource.software_marker):
             return SoftwareTimed()
         frames, ticks, trigger, gap = self.itfg
         if source is not TimingSource.internal or trigger in (ItfgTrigger.hardware, ItfgTrigger.hardware_only_first):

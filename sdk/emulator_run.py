@@ -21,7 +21,7 @@ from xsp3ioc.sdk.emulator_calls import (
     emulated,
 )
 from xsp3ioc.sdk.readout import STATUS_DTYPE
-from xsp3ioc.sdk.ring import NEVER, DoubleAcknowledge
+from xsp3ioc.sdk.ring import NEVER, DoubleAcknowledge, frame_numbers
 from xsp3ioc.sdk.run import Kind
 
 _OVERRUN_FLAG = {False: ErrorFlag.circular_overrun, True: ErrorFlag.histogram_overrun}
@@ -71,9 +71,7 @@ class RunFunctions(EmulatedCalls):
         return OK
 
     @emulated
-    def xsp3_histogram_clear(
-        self, path: int, first_channel: int, channels: int, first_frame: int, frames: int
-    ) -> int:
+    def xsp3_histogram_clear(self, path: int, first_channel: int, channels: int, first_frame: int, frames: int) -> int:
         """Zero spectra and scalers."""
         system = self.system(path)
         _check_channels(system, first_channel, channels)
@@ -183,18 +181,11 @@ class ReadFunctions(EmulatedCalls):
         frames: int,
     ) -> int:
         """Copy spectra out, by frame, channel, bin."""
-        system = self.system(path)
         check_range("aux", aux, 0, 0)
         check_range("num_aux", auxes, 1, 1)
+        system = self.system(path)
         check_range("eng + num_eng", bin_ + bins, 1, system.bins)
-        _check_channels(system, channel, channels)
-        out = _array(buffer, frames, channels, bins)
-        if (bins, channels) == (system.bins, system.channels):
-            self._read(system, "mca", frame, out)
-        else:
-            whole = np.empty((frames, system.channels, system.bins), np.uint32)
-            self._read(system, "mca", frame, whole)
-            out[:] = whole[:, channel : channel + channels, bin_ : bin_ + bins]
+        self._read_part(system, "mca", buffer, (frame, channel, bin_), (frames, channels, bins))
         return OK
 
     @emulated
@@ -202,9 +193,10 @@ class ReadFunctions(EmulatedCalls):
         self, path: int, buffer: Any, bin_: int, channel: int, frame: int, bins: int, channels: int, frames: int
     ) -> int:
         """Copy spectra out; the same without auxiliary data."""
-        return ReadFunctions.xsp3_histogram_read4d.__wrapped__(  # type: ignore[attr-defined]
-            self, path, buffer, bin_, 0, channel, frame, bins, 1, channels, frames
-        )
+        system = self.system(path)
+        check_range("x + dx", bin_ + bins, 1, system.bins)
+        self._read_part(system, "mca", buffer, (frame, channel, bin_), (frames, channels, bins))
+        return OK
 
     @emulated
     def xsp3_scaler_read(
@@ -213,15 +205,24 @@ class ReadFunctions(EmulatedCalls):
         """Copy raw scalers out, by frame, channel, scaler."""
         system = self.system(path)
         check_range("scaler + n_scalers", scaler + scalers, 1, SCALERS)
-        _check_channels(system, channel, channels)
-        out = _array(buffer, frames, channels, scalers)
-        if (scalers, channels) == (SCALERS, system.channels):
-            self._read(system, "scalers", frame, out)
-        else:
-            whole = np.empty((frames, system.channels, SCALERS), np.uint32)
-            self._read(system, "scalers", frame, whole)
-            out[:] = whole[:, channel : channel + channels, scaler : scaler + scalers]
+        self._read_part(system, "scalers", buffer, (frame, channel, scaler), (frames, channels, scalers))
         return OK
+
+    def _read_part(
+        self, system: System, kind: Kind, buffer: Any, first: tuple[int, int, int], count: tuple[int, int, int]
+    ) -> None:
+        """Copy out `count` (frames, channels, bins or scalers) from `first` (frame, channel, bin or scaler) on."""
+        frame, channel, item = first
+        frames, channels, items = count
+        _check_channels(system, channel, channels)
+        out = _array(buffer, frames, channels, items)
+        whole = system.channels, system.bins if kind == "mca" else SCALERS
+        if (channels, items) == whole:
+            self._read(system, kind, frame, out)
+        else:
+            everything = np.empty((frames, *whole), np.uint32)
+            self._read(system, kind, frame, everything)
+            out[:] = everything[:, channel : channel + channels, item : item + items]
 
     def _read(self, system: System, kind: Kind, frame: int, out: NDArray[np.uint32]) -> None:
         """Copy what the slots hold; what is overwritten meanwhile comes out wrong, as from the real memory."""
@@ -243,13 +244,9 @@ class ReadFunctions(EmulatedCalls):
                 return
         newer = np.empty_like(out)
         run.fill(kind, slot, now_held, newer)
-        changed = _numbers(now_held) != _numbers(held)
+        changed = frame_numbers(now_held) != frame_numbers(held)
         torn = out.shape[2] // 2  # the first half had been copied
         out[changed, :, torn:] = newer[changed, :, torn:]
-
-
-def _numbers(held: list[tuple[int, int]]) -> NDArray[np.int64]:
-    return np.concatenate([np.arange(first, first + count) for first, count in held])
 
 
 def _array(buffer: Any, *shape: int) -> NDArray[np.uint32]:

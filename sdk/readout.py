@@ -80,9 +80,7 @@ class Readout(Controls):
         count = self._call("xsp3_histogram_get_circ_overrun", -1, first)
         return count, first[0]
 
-    def _slot(
-        self, first: int, out: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any] = _U32_DTYPE
-    ) -> int:
+    def _slot(self, first: int, out: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any] = _U32_DTYPE) -> int:
         if out.shape[1:] != shape or out.dtype != dtype or not out.flags.c_contiguous:
             raise ValueError(
                 f"the block is {out.dtype} {out.shape}, not C-contiguous {dtype} (frames, {str(shape)[1:-1]})"

@@ -97,7 +97,7 @@ class Ring:
 
     def oldest(self) -> int:
         """Return the number of the first frame not acknowledged on every channel, or of the next to begin."""
-        if self._oldest_known:
+        if self._oldest_known and self._oldest >= self.begun - self.frames:
             return self._oldest
         self._oldest_known = True
         self._oldest = max(self._oldest, self.begun - self.frames)
@@ -126,7 +126,7 @@ class Ring:
 
     def numbers(self, slot: int, count: int) -> NDArray[np.int64]:
         """Frame number of each of `count` slots, `NEVER` for one unused in this run: int64 (count,)."""
-        numbers = np.concatenate([np.arange(first, first + n) for first, n in self.held(slot, count)])
+        numbers = frame_numbers(self.held(slot, count))
         numbers[numbers < self._first] = NEVER
         return numbers
 
@@ -138,3 +138,8 @@ class Ring:
         """Frames overwritten unacknowledged on a channel, and the first of them; channel < 0: the worst channel."""
         row = int(self._overruns.argmax()) if channel < 0 else min(channel, len(self._overruns) - 1)
         return int(self._overruns[row]), int(self._first_overrun[row])
+
+
+def frame_numbers(held: list[tuple[int, int]]) -> NDArray[np.int64]:
+    """Spell out pieces of (first frame, how many): int64, one number per slot."""
+    return np.concatenate([np.arange(first, first + count) for first, count in held])

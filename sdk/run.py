@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from xsp3ioc.sdk.emulator_settings import EmulatorSettings
 from xsp3ioc.sdk.pool import FramePool, Regions, timed_frame
-from xsp3ioc.sdk.ring import Ring
+from xsp3ioc.sdk.ring import Ring, frame_numbers
 from xsp3ioc.sdk.timeline import ReaderTrain, Timeline
 
 Kind = Literal["mca", "scalers"]
@@ -85,8 +85,7 @@ class Run:
             self.frames(kind, first, out[at : at + count])
             at += count
         if self._cleared is not None:
-            numbers = np.concatenate([np.arange(first, first + count) for first, count in pieces])
-            out[(self._cleared[:, slot : slot + at] == numbers).T] = 0
+            out[(self._cleared[:, slot : slot + at] == frame_numbers(pieces)).T] = 0
 
     def frames(self, kind: Kind, first: int, out: NDArray[np.uint32]) -> None:
         """Fill `out` with frames from number `first` on; those before the run's first are zero."""

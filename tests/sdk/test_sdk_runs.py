@@ -193,7 +193,7 @@ def test_without_the_circular_flag_the_memory_fills():
     assert handle.progress().frames == 8
 
 
-@pytest.mark.parametrize("source", [s for s in TimingSource if s not in (TimingSource.software, TimingSource.internal)])
+@pytest.mark.parametrize("source", [source for source in TimingSource if source >= TimingSource.idc])
 def test_no_frames_without_pulses(source):
     handle, _, clock = connect()
     handle.set_timing(source, debounce=80)
