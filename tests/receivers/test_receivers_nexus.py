@@ -1,0 +1,266 @@
+import shutil
+
+import h5py
+import hdf5plugin  # noqa: F401
+import numpy as np
+import pytest
+from receivers_feed import BINS, CHANNELS, CLOCK, capture, end, frames, header
+
+from xsp3ioc.receivers import rates
+from xsp3ioc.receivers.chunks import frames_per_chunk
+from xsp3ioc.receivers.layout import ATTRIBUTE_COLUMNS, DETECTOR_COLUMNS
+from xsp3ioc.receivers.nexus import NexusFile
+from xsp3ioc.receivers.rates import Scaler
+from xsp3ioc.stream.messages import FrameStatus, Gap
+
+DETECTOR = "/entry/instrument/xspress3"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "x.h5")
+
+
+def opened(path, **changes):
+    return NexusFile(capture(path, **changes), path)
+
+
+def write(file, *blocks, acquired=None, **about):
+    series = blocks[0].series_id
+    file.begin(header(series))
+    for block in blocks:
+        file.write(block)
+    file.end_series(end(blocks[-1].end if acquired is None else acquired, series, **about))
+
+
+def assert_holds(path, *blocks, first=0):
+    """The file's frames from `first` on are those of the blocks, bit for bit."""
+    with h5py.File(path, locking=False) as file:
+        detector = file[DETECTOR]
+        for block in blocks:
+            here = slice(first, first + len(block))
+            np.testing.assert_array_equal(detector["data"][here], block.mca)
+            for scaler in Scaler:
+                np.testing.assert_array_equal(detector[scaler.name][here], block.scalers[..., scaler])
+            np.testing.assert_array_equal(detector["dead_time_correction"][here], block.factors)
+            np.testing.assert_array_equal(detector["time_stamp"][here], block.frames["time"])
+            np.testing.assert_array_equal(detector["markers"][here], block.frames["markers"])
+            np.testing.assert_array_equal(detector["frame_status"][here], block.frames["status"])
+            np.testing.assert_array_equal(detector["frame_in_series"][here], np.arange(block.first, block.end))
+            np.testing.assert_array_equal(detector["frame_number"][here], np.arange(here.start, here.stop))
+            first += len(block)
+
+
+def lengths(path):
+    with h5py.File(path, locking=False) as file:
+        names = ["data", *(column.name for column in DETECTOR_COLUMNS)]
+        found = {len(file[DETECTOR][name]) for name in names}
+        found |= {len(dataset) for dataset in file["/entry/instrument/NDAttributes"].values()}
+        return found | {len(file[f"/entry/instrument/mca_{channel:02}/data"]) for channel in range(CHANNELS)}
+
+
+@pytest.mark.parametrize("compression", ["bslz4", "gzip", "none"])
+@pytest.mark.parametrize("chunk", [1, 4, 7])
+def test_blocks_of_any_length_fill_chunks_of_any_length(path, compression, chunk):
+    blocks, first = [], 0
+    for length in (4, 1, 8, 3, 16, 2, 5, 7, 29):
+        blocks.append(frames(first, length))
+        first += length
+    file = opened(path, compression=compression, chunk_frames=chunk)
+    write(file, *blocks)
+    file.close()
+    assert_holds(path, *blocks)
+    assert lengths(path) == {first}
+    with h5py.File(path) as h5:
+        assert h5[DETECTOR]["data"].chunks == (chunk, CHANNELS, BINS)
+
+
+def test_many_frames_of_many_rows(path):
+    file = opened(path)
+    blocks = [frames(0, 1000), frames(1000, 1000), frames(2000, 500)]
+    write(file, *blocks)
+    file.close()
+    assert_holds(path, *blocks)
+    assert lengths(path) == {2500}
+
+
+def test_real_spectra(path):
+    block = frames(0, 21, channels=4, bins=4096)
+    file = NexusFile(capture(path, channels=4, bins=4096), path)
+    file.begin(header(channels=4, bins=4096, event_widths=[6] * 4, energy_offset=[0.0] * 4, energy_slope=[10.0] * 4))
+    file.write(block)
+    file.close()
+    assert_holds(path, block)
+    with h5py.File(path) as h5:
+        assert h5[DETECTOR]["data"].chunks == (16, 4, 4096)
+
+
+def test_many_series_in_one_file(path):
+    file = opened(path, chunk_frames=4)
+    blocks = [frames(0, 1, series) for series in range(1, 51)]
+    for block in blocks:
+        write(file, block)
+    file.close()
+    assert_holds(path, *blocks)
+    with h5py.File(path) as h5:
+        np.testing.assert_array_equal(h5[DETECTOR]["series_index"], np.arange(50))
+
+
+def test_missing_frames_keep_their_places(path):
+    file = opened(path, chunk_frames=4)
+    write(file, frames(2, 3), frames(30, 2), acquired=40, missing=[Gap(first=40, last=41, reason="overrun")])
+    assert file.missing == 2 + 25 + 10
+    write(file, frames(0, 1, 2))
+    assert file.missing == 0
+    file.close()
+    assert_holds(path, frames(2, 3), first=2)
+    assert_holds(path, frames(30, 2), first=30)
+    assert_holds(path, frames(0, 1, 2), first=42)
+    assert lengths(path) == {43}
+    with h5py.File(path) as h5:
+        status = h5[DETECTOR]["frame_status"][()]
+        missing = status == FrameStatus.missing
+        assert list(np.flatnonzero(~missing)) == [2, 3, 4, 30, 31, 42]
+        assert not h5[DETECTOR]["data"][()][missing].any()
+        assert (h5[DETECTOR]["dead_time_correction"][()][missing] == 1.0).all()
+        assert not h5["/entry/instrument/NDAttributes/TIMESTAMP"][()][missing].any()
+
+
+def test_overrun_frames_are_marked(path):
+    block = frames(0, 3)
+    block.frames["status"][1] = FrameStatus.overrun
+    file = opened(path)
+    write(file, block)
+    file.close()
+    assert_holds(path, block)
+
+
+def test_frames_sent_twice_are_written_once(path):
+    file = opened(path)
+    write(file, frames(0, 3), frames(1, 4), frames(2, 1), acquired=5)
+    file.close()
+    assert_holds(path, frames(0, 5))
+    assert lengths(path) == {5}
+
+
+def test_frames_beyond_the_limit_are_not_written(path):
+    file = opened(path, frames=5)
+    file.begin(header())
+    file.write(frames(0, 3))
+    assert not file.full
+    file.write(frames(3, 4))
+    assert file.full
+    file.write(frames(7, 4))
+    file.end_series(end(20))
+    file.close()
+    assert_holds(path, frames(0, 5))
+    assert lengths(path) == {5}
+
+
+def test_flushed_frames_survive_without_close(path, tmp_path):
+    file = opened(path, chunk_frames=4)
+    file.begin(header())
+    copies = []
+    for first, count in ((0, 2), (2, 1), (3, 1), (4, 11), (15, 1)):
+        file.write(frames(first, count))
+        file.flush()
+        copies.append((shutil.copy(path, tmp_path / f"copy{first}.h5"), first + count))
+    file.write(frames(16, 50))
+    copies.append((shutil.copy(path, tmp_path / "copy.h5"), 16))
+    file.close()
+    for copy, count in copies:
+        assert lengths(copy) == {count}
+        assert_holds(copy, frames(0, count))
+
+
+def test_a_capture_without_frames_is_a_whole_file(path):
+    opened(path).close()
+    assert lengths(path) == {0}
+
+
+def test_what_readers_look_for(path):
+    block = frames(0, 3)
+    file = opened(path)
+    write(file, block)
+    file.close()
+    with h5py.File(path) as h5:
+        plot = h5[h5.attrs["default"]]
+        plot = plot[plot.attrs["default"]]
+        np.testing.assert_array_equal(plot[plot.attrs["signal"]][()], block.mca)
+        assert list(plot.attrs["axes"]) == [".", "channel", "energy"]
+        assert plot["energy"].attrs["units"] == "eV"
+        np.testing.assert_array_equal(plot["energy"][:2], [2.5, 12.5])
+        np.testing.assert_array_equal(h5[DETECTOR]["energy"][:, 1], [10.0, 15.0])
+        assert h5["/entry/instrument/detector"] == h5[DETECTOR] == h5["/entry/measurement/xspress3"]
+        for attributes in ("/entry/instrument/NDAttributes", "/entry/instrument/detector/NDAttributes"):
+            assert h5[attributes]["CHAN2SCA4"].dtype == np.float64
+            np.testing.assert_array_equal(h5[attributes]["CHAN2SCA4"], block.scalers[:, 1, 4])
+            np.testing.assert_array_equal(h5[attributes]["CHAN1DTFactor"], block.factors[:, 0])
+            np.testing.assert_array_equal(h5[attributes]["CHAN2EventWidth"], [7, 7, 7])
+            np.testing.assert_array_equal(h5[attributes]["ArrayCounter"], [1, 2, 3])
+        np.testing.assert_array_equal(h5["/entry/instrument/mca_01/data"][()], block.mca[:, 1])
+        np.testing.assert_array_equal(h5["/entry/instrument/mca_01/calibration"], [0.005, 0.01, 0.0])
+        assert h5[DETECTOR]["simulated"][()]
+        assert "simulated" in h5["/entry/title"].asstr()[()]
+        assert h5[DETECTOR]["config/firmware"].asstr()[()] == "1.2"
+        assert h5[DETECTOR]["config/parameters/AcquireTime"][()] == 0.001
+        assert h5["/entry/end_time"][()].startswith(b"20")
+        np.testing.assert_allclose(h5[DETECTOR]["output_count_rate"], rates.output_count_rate(block.scalers, CLOCK))
+        seconds = h5["/entry/instrument/NDAttributes/NDArrayEpicsTSSec"][0]
+        assert seconds == int(block.frames["time"][0]) - 631152000
+
+
+def test_groups_have_classes_and_numbers_have_units(path):
+    file = opened(path)
+    write(file, frames(0, 1))
+    file.close()
+    plain = {column.name for column in (*DETECTOR_COLUMNS, *ATTRIBUTE_COLUMNS) if not column.unit}
+    plain |= {"channel", "channels", "simulated", "capture_id", "windows", "good_thresholds"}
+    lacking = []
+
+    def visit(name, item):
+        if isinstance(item, h5py.Group):
+            lacking.extend([name] if "NX_class" not in item.attrs else [])
+        elif item.dtype.kind in "iuf" and "units" not in item.attrs and "parameters" not in name:
+            leaf = name.rpartition("/")[2]
+            lacking.extend([name] if leaf not in plain and not leaf.endswith("DTFactor") else [])
+
+    with h5py.File(path) as h5:
+        h5.visititems(visit)
+    assert lacking == []
+
+
+def test_series_of_another_shape_are_refused(path):
+    file = opened(path)
+    with pytest.raises(ValueError, match="channels"):
+        file.begin(header(channels=3))
+    file.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"), [({"swmr": True}, "SWMR"), ({"compression": "zip"}, "'zip'.*bslz4"), ({"bins": 0}, "0 bins")]
+)
+def test_captures_that_cannot_be_written(path, tmp_path, changes, text):
+    with pytest.raises(ValueError, match=text):
+        opened(path, **changes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_files_are_left_alone(path):
+    file = opened(path)
+    write(file, frames(0, 2))
+    file.close()
+    with pytest.raises(FileExistsError):
+        opened(path)
+    assert_holds(path, frames(0, 2))
+    again = opened(path, overwrite=True)
+    again.close()
+    assert lengths(path) == {0}
+
+
+@pytest.mark.parametrize(
+    ("size", "frames", "asked", "expected"),
+    [((4, 4096), 0, 0, 16), ((4, 4096), 5, 0, 5), ((4, 4096), 5, 32, 32), ((100, 4096), 0, 0, 1), ((1, 16), 0, 0, 1 << 14)],
+)
+def test_frames_per_chunk(size, frames, asked, expected):
+    assert frames_per_chunk(*size, frames, asked) == expected

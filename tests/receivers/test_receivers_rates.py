@@ -1,0 +1,34 @@
+import numpy as np
+
+from xsp3ioc.receivers import rates
+
+# One frame, one channel: 8,000,000 ticks of 12.5 ns are 0.1 s; a quarter of it is dead.
+SCALERS = np.array([[[8_000_000, 100, 2, 1000, 900, 10, 20, 3, 8_000_000]]], np.uint32)
+FACTORS = np.array([[4 / 3]])
+CLOCK = 12.5e-9
+
+
+def test_times():
+    np.testing.assert_allclose(rates.real_time(SCALERS, CLOCK), [[0.1]])
+    np.testing.assert_allclose(rates.live_time(SCALERS, FACTORS, CLOCK), [[0.075]])
+
+
+def test_rates():
+    np.testing.assert_allclose(rates.output_count_rate(SCALERS, CLOCK), [[9000.0]])
+    np.testing.assert_allclose(rates.input_count_rate(SCALERS, FACTORS, CLOCK), [[12000.0]])
+
+
+def test_dead_time():
+    np.testing.assert_allclose(rates.dead_time_percent(FACTORS), [[25.0]])
+
+
+def test_a_frame_without_time_has_no_rate():
+    nothing = np.zeros_like(SCALERS)
+    np.testing.assert_array_equal(rates.output_count_rate(nothing, CLOCK), [[0.0]])
+    np.testing.assert_array_equal(rates.live_time(nothing, np.zeros((1, 1)), CLOCK), [[0.0]])
+    np.testing.assert_array_equal(rates.dead_time_percent(np.zeros((1, 1))), [[0.0]])
+
+
+def test_ticks_beyond_32_bits_do_not_wrap():
+    full = np.full((1, 1, 9), 0xFFFFFFFF, np.uint32)
+    np.testing.assert_allclose(rates.real_time(full, CLOCK), [[53.687]], rtol=1e-4)
