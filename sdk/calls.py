@@ -1,5 +1,7 @@
 """The one place that calls the library."""
 
+import threading
+import time
 from typing import Any
 
 from xsp3ioc.sdk.binding import Library
@@ -13,6 +15,7 @@ class LibraryCalls:
     def __init__(self, lib: Library, path: int) -> None:
         self._lib = lib
         self._path = path
+        self._pending: dict[int, tuple[str, float]] = {}
 
     @property
     def path(self) -> int:
@@ -20,10 +23,24 @@ class LibraryCalls:
         return self._path
 
     def _call(self, name: str, *args: Any) -> int:
-        status = getattr(self._lib, name)(self._path, *args)
+        thread = threading.get_ident()
+        self._pending[thread] = (name, time.monotonic())
+        try:
+            status = getattr(self._lib, name)(self._path, *args)
+        finally:
+            del self._pending[thread]
         if status < 0:
             raise error_for(int(status))(name, int(status), last_message(self._lib))
         return status
+
+    @property
+    def pending(self) -> tuple[str, float] | None:
+        """The oldest call that has not come back yet: the function's name, and for how many seconds."""
+        calls = list(self._pending.values())
+        if not calls:
+            return None
+        name, since = min(calls, key=lambda call: call[1])
+        return name, time.monotonic() - since
 
 
 def last_message(lib: Library) -> str:

@@ -36,6 +36,7 @@ class CaptureFile:
     """Frames in it, or RecordingError: the capture's put-callback."""
     frames: int = 0
     """Frames in it and flushed, missing ones included."""
+    missing: int = 0
     closing: bool = False
 
     @property
@@ -118,7 +119,7 @@ class Recorder:
             log.warning("The writer reports on a capture that is not running: %s", report)
             return
         if isinstance(report, Written):
-            file.frames = report.frames
+            file.frames, file.missing = report.frames, report.missing
             self._on_written(report)
         elif isinstance(report, Opened):
             if not file.opened.done():

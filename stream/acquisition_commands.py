@@ -1,0 +1,320 @@
+"""Start, trigger, stop and end of a series."""
+
+from __future__ import annotations
+
+import socket
+import time
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+
+from xsp3ioc import __version__
+from xsp3ioc.stream.acquisition import Acquisition
+from xsp3ioc.stream.commands import Command
+from xsp3ioc.stream.connection import GAP, TRIGGERS
+from xsp3ioc.stream.declared import BINS, TRIGGER_MODES
+from xsp3ioc.stream.display import frame_values
+from xsp3ioc.stream.file_commands import FileCommands
+from xsp3ioc.stream.life import State, StateError
+from xsp3ioc.stream.messages import Block, Header, Written
+from xsp3ioc.stream.parameter import Severity
+from xsp3ioc.stream.series import Series, SeriesError
+from xsp3ioc.stream.sockets import DataSocket
+from xsp3ioc.stream.subscribers import Audience
+from xsp3ioc.stream.system_commands import SystemCommands
+
+SINGLE, MULTIPLE, CONTINUOUS = range(3)
+STOP_ANSWER = 0.8
+"""Seconds after which a stop is answered, whatever it waits for; a later stop gives that up."""
+SUBSCRIBER_PATIENCE = 1.0
+"""Seconds that the end of a series waits for a subscriber that takes nothing."""
+
+
+class AcquisitionCommands(SystemCommands, FileCommands):
+    """Commands of a series."""
+
+    data: DataSocket
+    latest: Block | None = None
+    """The block read last, in this series or the one before."""
+    _acquisition: Acquisition
+    _stops: list[tuple[float, Command, Series]]
+    """Stops that wait for the end of their series: since when (monotonic), and which."""
+    _series_id = 0
+
+    # arm
+
+    def _put_acquire(self, value: bool, channel: int | None) -> Future[Any]:
+        sdk = self.sdk
+        self._wait_for_stop()
+        if self.closing:
+            raise StateError("The server is stopping")
+        if self.series is not None:
+            raise StateError(
+                f"Acquire = 1 while {self.state.value}: {self.series.next} frames of series {self.series.id} are read; "
+                "stop it first"
+            )
+        trigger = TRIGGERS[self.values["trigger_mode"]]
+        series = self._new_series()
+        self._program(sdk, self.values, series.header.frames)
+        if self.values["erase_on_start"]:
+            self._erase()
+        self.data.publish(series.header, audience=series.audience)
+        series.start_time, series.start_monotonic = time.time(), time.monotonic()
+        try:
+            (sdk.arm if trigger.armed else sdk.start)()
+        except Exception:
+            series.reason = "failed to start"
+            self.data.publish(series.end(1, 0, None), audience=series.audience)
+            raise
+        with self._lock:
+            self.series = series
+            self._acquisition = Acquisition(series, sdk, self.pool, self.data, self._on_block, self._on_end)
+            if self._queue.interrupted.is_set():
+                series.stop_asked.set()  # a stop came while it was being armed
+        self.update_all(
+            dict.fromkeys(
+                ("frames_read", "frames_done", "frames_acquired", "frames_streamed", "frames_written"), 0
+            )
+            | {"frames_missing": 0, "soft_trigger": False}
+        )
+        self._move("arm")
+        self.say("Acquiring Data")
+        self.update("acquire", True)
+        self._acquisition.start()
+        return series.done
+
+    def _wait_for_stop(self) -> None:
+        """Let a series that was told to stop end, before the next one begins."""
+        series = self.series
+        deadline = time.monotonic() + STOP_ANSWER
+        while series is not None and series.stop_asked.is_set() and not series.done.done():
+            if time.monotonic() > deadline:
+                raise StateError(self._waits_for(series))
+            time.sleep(0.001)
+
+    def _new_series(self) -> Series:
+        values = self.values
+        trigger = TRIGGERS[values["trigger_mode"]]
+        frames = {SINGLE: 1, MULTIPLE: values["frames"], CONTINUOUS: 0}[values["image_mode"]]
+        file = self.recorder.file
+        recorded = file is not None and file.is_open and not file.closing and values["file_enabled"]
+        AcquisitionCommands._series_id += 1
+        header = Header(
+            msg_number=0,
+            series_id=AcquisitionCommands._series_id,
+            capture_id=file.order.capture_id if recorded and file else 0,
+            filename=file.order.filename if recorded and file else "",
+            frames=frames,
+            channels=values["channels"],
+            bins=BINS,
+            exposure=values["exposure_time"] if trigger.generator is not None else 0.0,
+            gap=GAP.cycles * self.clock_period if trigger.generator is not None else 0.0,
+            clock_period=self.clock_period,
+            trigger_mode=TRIGGER_MODES[values["trigger_mode"]],
+            time=time.time(),
+            times="ticks" if trigger.free_running else "read-out",
+            event_widths=list(values["event_width"]),
+            energy_offset=list(values["energy_offset"]),
+            energy_slope=list(values["energy_slope"]),
+            windows=[
+                [
+                    [values["window1_low"][channel], values["window1_high"][channel]],
+                    [values["window2_low"][channel], values["window2_high"][channel]],
+                ]
+                for channel in range(values["channels"])
+            ],
+            good_thresholds=list(values["good_threshold"]),
+            simulated=self.simulated,
+            detector=values["model"],
+            host=socket.gethostname(),
+            server=f"xsp3ioc {__version__}",
+            library=values["sdk_version"],
+            firmware=values["firmware_version"],
+            parameters={
+                name: values[name]
+                for name, parameter in self.parameters.items()
+                if parameter.writable and not parameter.command
+            },
+        )
+        return Series(
+            header,
+            trigger.free_running,
+            self.event_widths,
+            bool(values["stop_on_overrun"]),
+            Audience.all if recorded else Audience.others,
+            file.frames - file.missing if recorded and file else 0,
+        )
+
+    def _put_soft_trigger(self, value: bool, channel: int | None) -> None:
+        sdk = self.sdk
+        if self.series is None:
+            raise StateError("SoftTrigger while not acquiring: write 1 to Acquire first")
+        if not TRIGGERS[self.values["trigger_mode"]].armed:
+            mode = TRIGGER_MODES[self.values["trigger_mode"]]
+            raise StateError(f"SoftTrigger in trigger mode {mode}: it works in Software and Software + Internal")
+        if value:
+            if self.values["soft_trigger"]:
+                sdk.pause()  # the count enable rises again, or it would be no trigger
+            sdk.resume()
+        else:
+            sdk.pause()
+        self.update("soft_trigger", value)
+
+    # run
+
+    def _on_block(self, block: Block) -> None:
+        self.sum.add(block)
+        self.latest = block
+
+    def _on_written(self, report: Written) -> None:
+        """Hear from the writer; called from the data socket's thread."""
+        series = self.series
+        if series is None:
+            return
+        series.written = max(0, report.frames - report.missing - series.recorded_from)
+        if report.series_id == series.id:
+            series.flushed.set()
+
+    # end
+
+    def _on_end(self, series: Series) -> None:
+        """Bring a series to its end, in its own thread: all sinks have its last frame before it is over."""
+        if self.series is not series:
+            return  # the core gave it up while its thread was held in the library
+        self._move("stop" if series.stop_asked.is_set() else "last_frame", "Saving" if self.values["capture"] else "")
+        acquisition = self._acquisition
+        if series.audience is Audience.all:
+            self.data.publish(series.end(acquisition.messages, None, None), audience=Audience.writer)
+            self._wait_for_file(series)
+        stuck = self.data.subscribers.wait_sent(SUBSCRIBER_PATIENCE, series.abandoned.is_set)
+        recorded = series.audience is Audience.all
+        end = series.end(
+            acquisition.messages,
+            self.data.subscribers.streamed(series.acquired),
+            series.written if recorded else None,
+        )
+        self.data.publish(end, audience=Audience.others)
+        self._show_progress(series)
+        self._show_frame(series)
+        if self.series is not series:
+            return  # given up while it waited for its sinks
+        if stuck:
+            series.reason += f"; subscriber {', '.join(stuck)} takes nothing"
+        self._show_end(series)
+
+    def _show_end(self, series: Series) -> None:
+        stopped = series.stop_asked.is_set() or bool(series.error)
+        with self._lock:
+            self._move("abandon" if series.abandoned.is_set() else "drained", "Aborted" if stopped else "")
+            self.series = None
+        if series.error:
+            self.say(series.error, Severity.major)
+        else:
+            self.say("Stopped Acquiring" if stopped else "Completed Acquisition")
+        self.update("acquire", False)
+        if series.error:
+            series.done.set_exception(SeriesError(series.error))
+        else:
+            series.done.set_result(None)
+
+    def _wait_for_file(self, series: Series) -> None:
+        """Wait until the writer has flushed the series; a failed or left writer ends the wait."""
+        file = self.recorder.file
+        while file is not None and not file.closed.done() and not series.abandoned.is_set():
+            if series.flushed.wait(0.02):
+                return
+        if file is None or not file.closed.done():
+            return
+        error = file.closed.exception()
+        if error is None:
+            # It holds all the frames that it was ordered to hold.
+            series.written = max(series.written, file.frames - file.missing - series.recorded_from)
+        elif not series.error:
+            series.reason, series.error = "file", str(error)
+
+    def _on_capture_over(self, failed: bool) -> None:
+        """End a series whose file failed: it was asked for to be recorded."""
+        series = self.series
+        if failed and series is not None and series.audience is Audience.all:
+            series.reason = "file"
+            series.stop_asked.set()
+
+    # stop
+
+    def _stop(self, command: Command) -> None:
+        with self._lock:
+            for waiting in self._queue.cancel("acquire"):
+                waiting.fail(SeriesError("Stopped before it began"))
+            self._queue.interrupted.set()
+            series, current = self.series, self._queue.current
+            if series is None:
+                arming = current is not None and current.name == "acquire"
+                if arming and current is not None:
+                    current.future.add_done_callback(lambda _: self._answer(command, None))
+                    return
+                self.update("acquire", False)
+                self._answer(command, None)
+                return
+            again = series.stop_asked.is_set() and any(
+                time.monotonic() - began > STOP_ANSWER for began, _, stopped in self._stops if stopped is series
+            )
+            series.stop_asked.set()
+            self._stops.append((time.monotonic(), command, series))
+            series.done.add_done_callback(lambda _: self._answer(command, None))
+        if again:
+            self._abandon(series)
+        elif self.state is State.acquiring:
+            self.update("detector_state", self.parameters["detector_state"].choices.index("Aborting"))
+
+    def _abandon(self, series: Series) -> None:
+        series.abandoned.set()
+        if self.recorder.file is not None and not self.recorder.file.closed.done():
+            self.recorder.abandon("Abandoned by a second stop")
+
+    def _answer_stops(self) -> None:
+        """Tell those who wait too long for a stop what it waits for."""
+        now = time.monotonic()
+        for began, command, series in self._stops:
+            if now - began > STOP_ANSWER and not command.future.done():
+                text = self._waits_for(series)
+                self.say(text, Severity.major)
+                command.fail(SeriesError(text))
+        self._stops = [entry for entry in self._stops if entry[2] is self.series]
+
+    def _waits_for(self, series: Series) -> str:
+        pending = self._sdk.pending if self._sdk is not None else None
+        if pending is not None and pending[1] > STOP_ANSWER / 2:
+            return f"Stop waits for the library: {pending[0]} has not returned for {pending[1]:.1f} s"
+        if series.audience is Audience.all and not series.flushed.is_set():
+            left = series.acquired - series.written
+            return f"Stop waits for the file writer: {left} frames are not written; stop again to abandon the file"
+        return f"Stop waits for frames {series.next} on to be read; stop again to give them up"
+
+    # show
+
+    def _show_frame(self, series: Series) -> None:
+        """Show the latest frame, the sum, and what follows from them, all with that frame's time."""
+        block = series.latest
+        if block is None:
+            return
+        at = float(block.frames["time"][-1])
+        self.update_all(frame_values(block, series.event_widths, self.clock_period), at)
+        self.update("mca_sum", self.sum.value().astype(np.float64), at=at)
+
+    def _show_progress(self, series: Series) -> None:
+        at = float(series.latest.frames["time"][-1]) if series.latest is not None else None
+        lost_on_the_way = series.acquired - self.data.subscribers.streamed(series.acquired)
+        self.update_changed(
+            {
+                "frames_read": series.next,
+                "frames_done": self._acquisition.furthest,
+                "frames_acquired": series.acquired,
+                "frames_streamed": series.acquired - lost_on_the_way,
+                "frames_written": series.written,
+                "frames_missing": series.lost,
+            },
+            at,
+        )
+        if series.audience is Audience.all and self.recorder.file is not None:
+            self.update_changed({"captured": self.recorder.file.frames})

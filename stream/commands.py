@@ -1,0 +1,169 @@
+"""The one queue through which every put of every client goes, first in, first out, and what happens to a put."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from xsp3ioc.stream.series import Series, SeriesError
+from xsp3ioc.stream.store import Store
+
+log = logging.getLogger(__name__)
+put_log = logging.getLogger("xsp3ioc.puts")
+
+
+@dataclass(eq=False, slots=True)
+class Command:
+    """A put: what, who, and who waits for it."""
+
+    name: str
+    value: Any
+    channel: int | None = None
+    who: str = ""
+    future: Future[None] = field(default_factory=Future)
+    began: float = 0.0
+    """Monotonic time at which it began."""
+
+    def fail(self, error: BaseException) -> None:
+        """Answer with an error, unless it is answered."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class CommandQueue:
+    """Runs one command after the other in a thread of its own."""
+
+    def __init__(self, execute: Callable[[Command], None], lock: threading.RLock) -> None:
+        """`execute` answers the command; `lock` guards the queue, so that its owner can look at both at once."""
+        self._execute = execute
+        self._commands: deque[Command] = deque()
+        self._filled = threading.Condition(lock)
+        self.current: Command | None = None
+        self.interrupted = threading.Event()
+        """Set by a stop: what waits inside the current command gives up."""
+        self._thread: threading.Thread | None = None
+        self._start()
+
+    def submit(self, command: Command) -> None:
+        """Queue a command."""
+        with self._filled:
+            self._commands.append(command)
+            self._filled.notify()
+
+    def cancel(self, name: str) -> list[Command]:
+        """Take all queued commands of that name out again and return them."""
+        with self._filled:
+            taken = [command for command in self._commands if command.name == name]
+            self._commands = deque(command for command in self._commands if command.name != name)
+        return taken
+
+    def replace(self) -> Command | None:
+        """Leave a command that does not come back, and its thread, behind; return the command."""
+        with self._filled:
+            stuck, self.current = self.current, None
+            self._start()
+        return stuck
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        mine = threading.current_thread()
+        while True:
+            with self._filled:
+                while not self._commands:
+                    self._filled.wait()
+                    if self._thread is not mine:
+                        self._filled.notify()
+                        return
+                command = self._commands.popleft()
+                command.began = time.monotonic()
+                self.current = command
+                self.interrupted.clear()
+            self._execute(command)
+            with self._filled:
+                if self._thread is not mine:
+                    return
+                self.current = None
+
+
+class Commanded(Store, ABC):
+    """A store whose values are put through the queue; a put of `name` is done by `_put_<name>`, if there is one."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.series: Series | None = None
+        """The series that runs."""
+        self.closing = False
+        """The server stops: nothing new begins."""
+        self._queue = CommandQueue(self._execute, self._lock)
+
+    def put(self, name: str, value: Any, channel: int | None = None, who: str = "") -> Future[None]:
+        """Queue a put; never waits. The future ends when its work is done, or with the reason why it is not.
+
+        `acquire` = 1 is done when the series is over, `capture` = 1 when the file is closed. `acquire` = 0 overtakes
+        the queue: a stop is answered within a second in every state.
+        """
+        command = Command(name, value, channel, who)
+        parameter = self.parameters.get(name)
+        if parameter is None or not parameter.writable:
+            command.fail(ValueError(f"{parameter.label if parameter else name} cannot be written"))
+        elif name == "acquire" and self._means_stop(value):
+            put_log.info("%s %s %r", who, parameter.label, value)
+            self._stop(command)
+        else:
+            self._queue.submit(command)
+        return command.future
+
+    def _means_stop(self, value: Any) -> bool:
+        try:
+            return not self.parameters["acquire"].convert(value)
+        except ValueError:
+            return False  # refused in its turn
+
+    def _execute(self, command: Command) -> None:
+        name, channel = command.name, command.channel
+        parameter = self.parameters[name]
+        try:
+            if parameter.per_channel and (channel is None or not 0 <= channel < self.values["channels"]):
+                raise ValueError(f"{parameter.label}: channel {channel} is not in 0..{self.values['channels'] - 1}")
+            old = self.values[name] if channel is None else self.values[name][channel]
+            value = parameter.convert(command.value)
+            handler = getattr(self, f"_put_{name}", None)
+            pending = handler(value, channel) if handler else self.update(name, value, channel=channel)
+            label = parameter.label.format(chan=(channel or 0) + 1)
+            put_log.info("%s %s %r was %r", command.who, label, value, old)
+        except Exception as error:
+            if not isinstance(error, ValueError | RuntimeError | OSError):
+                log.exception("Put of %s failed", name)
+            self.refuse(name, channel, error)
+            command.fail(error)
+            return
+        if pending is None:
+            self._answer(command, None)
+        else:
+            pending.add_done_callback(lambda done: self._answer(command, done.exception()))
+
+    @staticmethod
+    def _answer(command: Command, error: BaseException | None) -> None:
+        if error is not None:
+            command.fail(error)
+        elif not command.future.done():
+            command.future.set_result(None)
+
+    @abstractmethod
+    def _stop(self, command: Command) -> None:
+        """End the series now and answer within a second."""
+
+    def _pause(self) -> None:
+        """Wait a moment inside a command; SeriesError when a stop interrupts it."""
+        if self._queue.interrupted.wait(0.002):
+            raise SeriesError("Stopped before it began")

@@ -1,0 +1,224 @@
+"""The core: one detector with its parameters, its queue of commands, its sockets and its watchdog."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import tempfile
+import threading
+import time
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xsp3ioc.stream.acquisition import Acquisition
+from xsp3ioc.stream.acquisition_commands import AcquisitionCommands
+from xsp3ioc.stream.commands import Command
+from xsp3ioc.stream.connection import System
+from xsp3ioc.stream.life import State
+from xsp3ioc.stream.messages import FRAME_DTYPE, SCALERS, Block, encode
+from xsp3ioc.stream.parameter import Severity
+from xsp3ioc.stream.recorder import CaptureFile, Recorder
+from xsp3ioc.stream.series import Series, SeriesError
+from xsp3ioc.stream.sockets import DataSocket, MonitorSocket, Reply
+
+log = logging.getLogger(__name__)
+
+TICK = 0.1
+"""Seconds between two looks of the watchdog, and two pictures of the data."""
+CALL_TIMEOUT = 5.0
+"""Seconds after which a call of the library that has not come back is a fault."""
+CONNECT_TIMEOUT = 120.0
+"""The same for connecting: real boxes take their time."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the sockets are served."""
+
+    listen: str = "127.0.0.1"
+    data_port: int = 9999
+    monitor_port: int = 9998
+
+
+class Detector(AcquisitionCommands):
+    """Parameters and commands; `put` asks for a change, `subscribe` hears of every change, from any thread."""
+
+    def __init__(self, system: System, places: Places, pool_bytes: int = 1 << 30) -> None:
+        """Serve the sockets and start the file writer; `connect` opens the system. OSError: a port is in use."""
+        super().__init__(system, pool_bytes)
+        self._stops: list[tuple[float, Command, Series]] = []
+        self._acquisition: Acquisition
+        self._shown: Block | None = None
+        self._rate = (time.monotonic(), 0, 0)
+        token = secrets.token_hex(16)
+        self._directory = tempfile.TemporaryDirectory(prefix="xsp3ioc-")
+        private = f"ipc://{Path(self._directory.name) / 'data'}"
+        try:
+            self.data = DataSocket(
+                [private, f"tcp://{places.listen}:{places.data_port or '*'}"],
+                token,
+                lambda report: self.recorder.hear(report),
+                self._show_subscribers,
+            )
+            try:
+                endpoint = f"tcp://{places.listen}:{places.monitor_port or '*'}"
+                self.monitor = MonitorSocket(endpoint, self._answer_monitor)
+            except OSError:
+                self.data.close()
+                raise
+        except OSError:
+            self._directory.cleanup()
+            raise
+        self.recorder = Recorder(self.data, private, token, self._hear_capture, self._on_written)
+        self.recorder.start()
+        self._ended = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="watchdog", daemon=True)
+        self._ticker.start()
+
+    def _show_subscribers(self) -> None:
+        self.update_changed({"subscribers": len(self.data.subscribers.select())})
+
+    def _hear_capture(self, file: CaptureFile) -> None:
+        self._show_capture(file)
+        if file.closed.done():
+            self._on_capture_over(file.closed.exception() is not None)
+
+    # the watchdog
+
+    def _tick(self) -> None:
+        turn = 0
+        while not self._ended.wait(TICK):
+            turn += 1
+            try:
+                self._answer_stops()
+                self._watch()
+                series = self.series
+                if series is not None and self.state is State.acquiring:
+                    if series.latest is not self._shown:
+                        self._shown = series.latest
+                        self._show_frame(series)
+                    if turn % 2 == 0:
+                        self._show_progress(series)
+                        self._show_rate(series)
+                if turn % 5 == 0:
+                    self._show_headroom(series)
+            except Exception:
+                log.exception("The watchdog stumbled and goes on")
+
+    def _watch(self) -> None:
+        """Notice a call of the library that does not come back."""
+        command = self._queue.current
+        pending = self._sdk.pending if self._sdk is not None else None
+        if pending is not None and pending[1] > CALL_TIMEOUT and self.state is not State.fault:
+            self._fault(f"{pending[0]} has not returned for {pending[1]:.0f} s")
+        elif command is not None and time.monotonic() - command.began > CONNECT_TIMEOUT:
+            self._fault(f"{self.parameters[command.name].label} has not ended for {CONNECT_TIMEOUT:.0f} s")
+
+    def _fault(self, text: str) -> None:
+        with self._lock:
+            self._move("fail")
+            series, self.series = self.series, None
+            stuck = self._queue.replace() if self._queue.current is not None else None
+        self.say(f"Fault: {text}", Severity.major)
+        if stuck is not None:
+            stuck.fail(SeriesError(f"Fault: {text}"))
+        if series is not None:
+            series.abandoned.set()
+            series.reason = "failed"
+            self.data.publish(series.end(self._acquisition.messages, None, None), audience=series.audience)
+            self._show_progress(series)
+            self.update("acquire", False)
+            if not series.done.done():
+                series.done.set_exception(SeriesError(f"Fault: {text}"))
+
+    def _show_rate(self, series: Series) -> None:
+        since, series_id, frames = self._rate
+        now = time.monotonic()
+        if series_id != series.id:
+            self._rate = (series.start_monotonic, series.id, 0)
+        elif now - since >= 1.0:
+            self.update("frame_rate", (series.acquired - frames) / (now - since))
+            self._rate = (now, series.id, series.acquired)
+
+    def _show_headroom(self, series: Series | None) -> None:
+        ring = self.values["ring_frames"]
+        pool = self.pool.slabs * self.pool.slab_frames
+        waiting = max(0, self._acquisition.furthest - series.next) if series is not None else 0
+        room = max(0.0, ring - waiting) + self.pool.headroom * pool
+        percent = round(100 * room / (ring + pool), 1)
+        severity = Severity.good if percent >= 50 else Severity.minor if percent >= 20 else Severity.major
+        frame_time = (series.header.exposure + series.header.gap) if series is not None else 0.0
+        seconds = round(room * (frame_time or self.values["exposure_time"]), 1)
+        if self.values["ring_headroom"] != percent:
+            self.update("ring_headroom", percent, severity=severity)
+        if self.values["seconds_to_overrun"] != seconds:
+            self.update("seconds_to_overrun", seconds, severity=severity)
+
+    # the monitor socket
+
+    def _answer_monitor(self, request: str) -> Reply:
+        """Answer `status`, `header`, `sum`; anything else gets the latest frame, as existing viewers expect."""
+        series, values = self.series, self.values
+        word = request.strip().lower()
+        shape = (values["channels"], values["size_x"])
+        if word == "status":
+            return [encode({name: value for name, value in values.items() if not isinstance(value, np.ndarray | list)})]
+        if word == "header":
+            if series is None:
+                raise ValueError("no series is running")
+            return [encode(series.header)]
+        if word == "sum":
+            head = {"htype": "sum", "frames": self.sum.frames, "type": "uint64", "shape": shape}
+            return [encode(head), self.sum.value().tobytes()]
+        block = self._shown_block()
+        head = {
+            "htype": "image",
+            "exptime": values["exposure_time"],
+            "frame": block.end - 1,
+            "type": "uint32",
+            "shape": shape,
+        }
+        return [encode(head), np.ascontiguousarray(block.mca[-1]).tobytes()]
+
+    def _shown_block(self) -> Block:
+        latest = self.latest
+        if latest is not None:
+            return latest
+        channels, bins = self.values["channels"], self.values["size_x"]
+        return Block(
+            0,
+            0,
+            np.zeros((1, channels, bins), np.uint32),
+            np.zeros((1, channels, SCALERS), np.uint32),
+            np.ones((1, channels)),
+            np.zeros(1, FRAME_DTYPE),
+        )
+
+    # the end
+
+    def shut_down(self, patience: float = 8.0) -> None:
+        """Stop, close the file, say the end on the stream, close the system; leave behind what does not end in time."""
+        deadline = time.monotonic() + patience
+        self.closing = True
+        self._await(self.put("acquire", False, who="server"), min(2.0, patience))
+        self.recorder.shut_down(max(0.5, deadline - time.monotonic() - 2.0))
+        if self.state in (State.idle, State.fault):
+            self._await(self.put("disconnect", True, who="server"), max(0.2, deadline - time.monotonic()))
+        self._ended.set()
+        self.monitor.close()
+        self.data.close()
+        self._directory.cleanup()
+
+    @staticmethod
+    def _await(future: Future[Any], seconds: float) -> None:
+        try:
+            future.result(seconds)
+        except FutureTimeoutError:
+            log.error("Not done in %.1f s, left behind", seconds)
+        except Exception as error:
+            log.error("%s", error)

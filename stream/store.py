@@ -1,0 +1,87 @@
+"""The values of all parameters, and who hears of their changes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from xsp3ioc.stream.declared import Declared
+from xsp3ioc.stream.parameter import Parameter, Severity, Update, parameters
+
+log = logging.getLogger(__name__)
+
+
+class Store(Declared):
+    """`update` is the one way in which a value reaches a client; `subscribe` hears of every change, in order."""
+
+    def __init__(self, channels: int) -> None:
+        self.parameters: dict[str, Parameter] = parameters(type(self))
+        self.values: dict[str, Any] = {
+            name: [parameter.default] * channels if parameter.per_channel else parameter.default
+            for name, parameter in self.parameters.items()
+        }
+        self.values["channels"] = channels
+        self._listeners: list[Callable[[Update], None]] = []
+        self._lock = threading.RLock()
+        """Guards the values and the state; never held while the library is called."""
+
+    def subscribe(self, listener: Callable[[Update], None]) -> None:
+        """Call `listener` with every change, from any thread; it must not wait."""
+        with self._lock:
+            self._listeners.append(listener)
+
+    def update(
+        self,
+        name: str,
+        value: Any,
+        *,
+        channel: int | None = None,
+        at: float | None = None,
+        severity: Severity | None = None,
+    ) -> None:
+        """Set and show a value: of `channel`, or of the whole parameter; `at` is its time, s since 1970."""
+        with self._lock:
+            if channel is None:
+                self.values[name] = value
+            else:
+                self.values[name][channel] = value
+            if severity is None:
+                severity = self._severity(self.parameters[name], value)
+            self._tell(Update(name, value, time.time() if at is None else at, channel, severity))
+
+    def update_all(self, values: Mapping[str, Any], at: float | None = None) -> None:
+        """Set and show several values of one moment."""
+        with self._lock:
+            for name, value in values.items():
+                self.update(name, value, at=at)
+
+    def update_changed(self, values: Mapping[str, Any], at: float | None = None) -> None:
+        """Show those that differ from what is shown already."""
+        with self._lock:
+            self.update_all({name: value for name, value in values.items() if self.values[name] != value}, at)
+
+    def say(self, text: str, severity: Severity = Severity.good) -> None:
+        """Show what happened, in words, and log it."""
+        log.log(logging.INFO if severity is Severity.good else logging.ERROR, text)
+        longest = self.parameters["status_message"].length - 1
+        self.update("status_message", text[:longest], severity=severity)
+
+    def refuse(self, name: str, channel: int | None, error: Exception) -> None:
+        """Show the old value again, as not accepted; say why."""
+        self.say(str(error), Severity.minor)
+        with self._lock:
+            value = self.values[name] if channel is None else self.values[name][channel]
+            self._tell(Update(name, value, time.time(), channel, Severity.invalid, refused=True))
+
+    def _tell(self, update: Update) -> None:
+        for listener in self._listeners:
+            listener(update)
+
+    @staticmethod
+    def _severity(parameter: Parameter, value: Any) -> Severity:
+        if parameter.severity and isinstance(value, int):
+            return Severity(parameter.severity.get(int(value), Severity.good))
+        return Severity.good

@@ -1,0 +1,194 @@
+"""Connecting and disconnecting the system, and the settings that go to its registers at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xsp3ioc import __version__
+from xsp3ioc.sdk import Xspress3
+from xsp3ioc.stream.commands import Commanded
+from xsp3ioc.stream.connection import TRIGGERS, System, open_system, program
+from xsp3ioc.stream.declared import BINS, DETECTOR_STATES
+from xsp3ioc.stream.display import Sum, blank_values
+from xsp3ioc.stream.life import State, StateError, after
+from xsp3ioc.stream.pool import Pool
+
+SHOWN_STATE = {
+    State.disconnected: "Disconnected",
+    State.connecting: "Initializing",
+    State.idle: "Idle",
+    State.acquiring: "Acquire",
+    State.finishing: "Readout",
+    State.fault: "Error",
+}
+
+
+class SystemCommands(Commanded):
+    """What concerns the hardware while it does not count."""
+
+    def __init__(self, system: System, pool_bytes: int) -> None:
+        super().__init__(system.channels)
+        self._system = system
+        self._pool_bytes = pool_bytes
+        self._sdk: Xspress3 | None = None
+        self.state = State.disconnected
+        self.pool = Pool(system.channels, BINS, pool_bytes)
+        self.sum = Sum(system.channels, BINS)
+        self.clock_period = 12.5e-9
+        """Seconds per tick, from the library once it is connected."""
+        self.simulated = False
+
+    def _move(self, event: str, shown: str = "") -> None:
+        """Change the state as the table says, and show it; `shown` where a client is used to another word."""
+        with self._lock:
+            self.state = after(self.state, event)
+            self.update("detector_state", DETECTOR_STATES.index(shown or SHOWN_STATE[self.state]))
+
+    @property
+    def sdk(self) -> Xspress3:
+        """The open system; StateError that says what to do if there is none."""
+        if self._sdk is None or self.state in (State.disconnected, State.connecting):
+            raise StateError("Not connected: write 1 to CONNECT")
+        if self.state is State.fault:
+            raise StateError(f"{self.values['status_message']} (fault; write 1 to RESET or CONNECT)")
+        return self._sdk
+
+    @property
+    def event_widths(self) -> NDArray[np.float64]:
+        """(channels,) ticks, as used for the dead time."""
+        return np.array(self.values["event_width"], np.float64)
+
+    def _put_connect(self, value: bool, channel: int | None) -> None:
+        if self.closing:
+            raise StateError("The server is stopping")
+        self._move("connect")
+        try:
+            self._close_sdk()
+            self._sdk = open_system(self._system, self.values["config_path"])
+            self._read_back(self._sdk)
+        except Exception:
+            self._close_sdk()
+            self._move("fail")
+            self.update("connected", False)
+            raise
+        self._move("connected")
+        self.update_all({"connect": True, "disconnect": False, "connected": True})
+        self.say("System Connected")
+
+    def _put_disconnect(self, value: bool, channel: int | None) -> None:
+        self._move("disconnect")
+        self._close_sdk()
+        self.update_all({"connect": False, "disconnect": True, "connected": False})
+        self.say("System disconnected.")
+
+    def _close_sdk(self) -> None:
+        sdk, self._sdk = self._sdk, None
+        if sdk is not None:
+            sdk.close()
+
+    def _put_reset(self, value: bool, channel: int | None) -> None:
+        if self.state is State.fault:
+            if self._sdk is None or self._sdk.pending is not None:
+                raise StateError(f"{self.values['status_message']}; it has not come back: restart the server")
+            self._sdk.stop()
+        self._move("reset")
+        self.say("Ready")
+
+    def _read_back(self, sdk: Xspress3) -> None:
+        """Learn what the calibration has set: windows, thresholds, event widths are the hardware's own."""
+        channels = range(sdk.channels)
+        if sdk.channels != self._system.channels:
+            raise StateError(f"The system has {sdk.channels} channels, not the {self._system.channels} of the server")
+        windows = [[sdk.window(channel, window) for channel in channels] for window in (0, 1)]
+        self.clock_period = sdk.clock_period()
+        self.simulated = sdk.simulated
+        self.update_all(
+            {
+                "model": sdk.model + (" (emulated)" if sdk.simulated else ""),
+                "firmware_version": sdk.firmware,
+                "sdk_version": sdk.library_name[-39:],
+                "driver_version": __version__,
+                "max_channels": sdk.channels,
+                "cards": sdk.cards,
+                "size_y": sdk.channels,
+                "ring_frames": sdk.ring,
+                "good_threshold": [sdk.good_threshold(channel) for channel in channels],
+                "window1_low": [low for low, _ in windows[0]],
+                "window1_high": [high for _, high in windows[0]],
+                "window2_low": [low for low, _ in windows[1]],
+                "window2_high": [high for _, high in windows[1]],
+                "event_width": [float(sdk.event_width(channel)) for channel in channels],
+            }
+        )
+
+    def _put_good_threshold(self, value: int, channel: int) -> None:
+        self.sdk.set_good_threshold(channel, value)
+        self.update("good_threshold", value, channel=channel)
+
+    def _put_window(self, window: int, low: int, high: int, channel: int) -> None:
+        if low > high:
+            raise ValueError(f"Window {window + 1} of channel {channel + 1}: low {low} is above high {high}")
+        self.sdk.set_window(channel, window, low, high)
+        self.update(f"window{window + 1}_low", low, channel=channel)
+        self.update(f"window{window + 1}_high", high, channel=channel)
+
+    def _put_window1_low(self, value: int, channel: int) -> None:
+        self._put_window(0, value, self.values["window1_high"][channel], channel)
+
+    def _put_window1_high(self, value: int, channel: int) -> None:
+        self._put_window(0, self.values["window1_low"][channel], value, channel)
+
+    def _put_window2_low(self, value: int, channel: int) -> None:
+        self._put_window(1, value, self.values["window2_high"][channel], channel)
+
+    def _put_window2_high(self, value: int, channel: int) -> None:
+        self._put_window(1, self.values["window2_low"][channel], value, channel)
+
+    def _put_trigger_mode(self, value: int, channel: int | None) -> None:
+        self._program_timing("trigger_mode", value)
+
+    def _put_invert_f0(self, value: int, channel: int | None) -> None:
+        self._program_timing("invert_f0", value)
+
+    def _put_invert_veto(self, value: int, channel: int | None) -> None:
+        self._program_timing("invert_veto", value)
+
+    def _put_debounce(self, value: int, channel: int | None) -> None:
+        self._program_timing("debounce", value)
+
+    def _program_timing(self, name: str, value: int) -> None:
+        """Set the timing at once, or with the next series if one is running."""
+        if self.state is State.idle:
+            values = self.values | {name: value}
+            self._program(self.sdk, values, 1)
+        elif self.state is not State.acquiring:
+            _ = self.sdk  # says why not
+        self.update(name, value)
+
+    def _program(self, sdk: Xspress3, values: dict, frames: int) -> None:
+        ticks = max(2, round(values["exposure_time"] / self.clock_period))
+        program(
+            sdk,
+            TRIGGERS[values["trigger_mode"]],
+            frames,
+            ticks,
+            bool(values["invert_f0"]),
+            bool(values["invert_veto"]),
+            values["debounce"],
+        )
+
+    def _put_erase(self, value: bool, channel: int | None) -> None:
+        sdk = self.sdk
+        if self.series is not None:
+            raise StateError("ERASE while acquiring: stop first")
+        sdk.clear(max(1, min(self.values["frames"] + 1, sdk.ring)))
+        self._erase()
+        self.update("erase", True)
+        self.say("Erased Data")
+
+    def _erase(self) -> None:
+        """Zero the sums and what is shown."""
+        self.sum.erase()
+        self.update_all(blank_values(self._system.channels, BINS, self.event_widths))
+        self.update_changed({"frames_read": 0, "frames_done": 0})
