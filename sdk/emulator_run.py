@@ -131,7 +131,7 @@ class RunFunctions(EmulatedCalls):
             run = system.settled()
             if run is not None:
                 try:
-                    run.ring.acknowledge(frame, frames, channel, channels)
+                    run.acknowledge(frame, frames, channel, channels)
                 except DoubleAcknowledge:
                     raise Refusal(ERROR, f"frames {frame}..{frame + frames - 1} are already acknowledged") from None
         return OK

@@ -28,7 +28,6 @@ class Ring:
         """The next frame met one that was not acknowledged, where acknowledging is compulsory."""
         self._first = first
         self._oldest = first
-        self._oldest_known = True
         self._channels = channels
         self._compulsory = compulsory
         self._uses = np.zeros((1, frames), np.int32)
@@ -73,7 +72,6 @@ class Ring:
 
         Raises `DoubleAcknowledge`, where acknowledging is compulsory, if one of them is free already.
         """
-        self._oldest_known = False
         rows = self._rows(channel, channels)
         for part in self._parts(frame % self.frames, min(count, self.frames)):
             if self._compulsory and not self._uses[rows, part].all():
@@ -97,9 +95,6 @@ class Ring:
 
     def oldest(self) -> int:
         """Return the number of the first frame not acknowledged on every channel, or of the next to begin."""
-        if self._oldest_known and self._oldest >= self.begun - self.frames:
-            return self._oldest
-        self._oldest_known = True
         self._oldest = max(self._oldest, self.begun - self.frames)
         while self._oldest < self.begun:
             slot = self._oldest % self.frames

@@ -40,14 +40,22 @@ class Run:
         self._limit = None if circular else max(0, ring.frames - first)
         self._timed: dict[int, dict[Kind, NDArray[np.uint32]]] = {}
         self._cleared: NDArray[np.int64] | None = None
+        self._make_room()
 
     def settle(self, now: int) -> None:
         """Bring the ring up to the time `now`, in ticks."""
-        timeline = self.timeline
-        if isinstance(timeline, ReaderTrain):
+        self.ring.advance(self.first + self._limited(self.timeline.begun(now)))
+
+    def acknowledge(self, frame: int, count: int, channel: int, channels: int) -> None:
+        """Free slots, see `Ring.acknowledge`; at the reader's pace that makes room for more frames."""
+        self.ring.acknowledge(frame, count, channel, channels)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        if isinstance(self.timeline, ReaderTrain):
+            circular = self._limit is None
             ahead = min(self._settings.ahead, self.ring.frames)
-            timeline.room = self.ring.frames if self._limit is not None else self.ring.oldest() - self.first + ahead
-        self.ring.advance(self.first + self._limited(timeline.begun(now)))
+            self.timeline.room = self.ring.oldest() - self.first + ahead if circular else self.ring.frames
 
     def complete(self, now: int) -> int:
         """Return the number after that of the last complete frame, 0 before any; the ring must be settled."""
