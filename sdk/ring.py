@@ -50,8 +50,8 @@ class Ring:
 
     def _begin(self, slot: int, count: int) -> None:
         uses = self._uses[:, slot : slot + count]
-        taken: NDArray[np.bool_] = uses > 0
-        if taken.any():
+        if np.count_nonzero(uses):
+            taken: NDArray[np.bool_] = uses > 0
             if self._compulsory:
                 count = int(np.argmax(taken.any(axis=0)))
                 uses = uses[:, :count]
@@ -99,7 +99,7 @@ class Ring:
         while self._oldest < self.begun:
             slot = self._oldest % self.frames
             count = min(self.begun - self._oldest, self.frames - slot)
-            waiting: NDArray[np.bool_] = np.any(self._uses[:, slot : slot + count] > 0, axis=0)
+            waiting = self._uses[:, slot : slot + count].max(axis=0) > 0
             skipped = int(waiting.argmax())
             if waiting[skipped]:
                 self._oldest += skipped
@@ -121,8 +121,10 @@ class Ring:
 
     def numbers(self, slot: int, count: int) -> NDArray[np.int64]:
         """Frame number of each of `count` slots, `NEVER` for one unused in this run: int64 (count,)."""
-        numbers = frame_numbers(self.held(slot, count))
-        numbers[numbers < self._first] = NEVER
+        held = self.held(slot, count)
+        numbers = frame_numbers(held)
+        if held[-1][0] < self._first:
+            numbers[numbers < self._first] = NEVER
         return numbers
 
     def uses(self, slot: int, count: int, channel: int) -> NDArray[np.int32]:
@@ -137,4 +139,5 @@ class Ring:
 
 def frame_numbers(held: list[tuple[int, int]]) -> NDArray[np.int64]:
     """Spell out pieces of (first frame, how many): int64, one number per slot."""
-    return np.concatenate([np.arange(first, first + count) for first, count in held])
+    pieces = [np.arange(first, first + count) for first, count in held]
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
