@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import caproto
-import numpy as np
 from caproto._utils import apply_arr_filter, apply_deadband_filter, get_address_and_port_from_string
 from caproto.asyncio.server import Context
 from caproto.asyncio.utils import _TransportWrapper
@@ -20,10 +19,10 @@ from caproto.server.common import DisconnectedCircuit, Subscription, Subscriptio
 
 from xsp3ioc import network
 from xsp3ioc.circuit import Circuit
+from xsp3ioc.wire import event_message
 
 log = logging.getLogger(__name__)
 
-_STRING_SIZE = 40
 _FIRST_BEACON, _LAST_BEACON = 0.02, 15.0
 """Seconds between beacons: doubled each time, as the Channel Access specification says."""
 
@@ -197,27 +196,4 @@ class Server(Context):
             if tracked is None:
                 return
             self.last_dead_band[sub] = tracked
-        count = sub.data_count or len(values)
-        event = sub.channel.subscribe(
-            data=_sized(values, count),
-            metadata=metadata,
-            data_type=sub.data_type,
-            data_count=count,
-            subscriptionid=sub.subscriptionid,
-            status=caproto.CAStatus.ECA_NORMAL,
-        )
-        sub.circuit.outbox.update(sub.subscriptionid, b"".join([event.header, *event.buffers]))
-
-
-def _sized(values: Any, count: int) -> Any:
-    """Exactly `count` elements: a client that asked for more than there are gets zeros behind them."""
-    missing = count - len(values)
-    if missing <= 0:
-        return values[:count]
-    if isinstance(values, np.ndarray):
-        return np.concatenate([values, np.zeros(missing, values.dtype)])
-    if isinstance(values, bytes):
-        return values + bytes(missing)
-    return b"".join(bytes(text).ljust(_STRING_SIZE, b"\0")[:_STRING_SIZE] for text in values) + bytes(
-        missing * _STRING_SIZE
-    )
+        sub.circuit.outbox.update(sub.subscriptionid, event_message(sub, metadata, values))

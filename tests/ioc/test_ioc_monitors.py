@@ -211,6 +211,15 @@ def test_two_servers_on_one_search_port_are_both_found():
             assert server.stop()[0] == 0
 
 
+def test_a_server_on_all_addresses():
+    server = Toy(listen="0.0.0.0")
+    try:
+        environment = server.environment | {"EPICS_CA_ADDR_LIST": "127.255.255.255"}
+        assert Client(environment, find_both, [server.prefix]).result() == [16]
+    finally:
+        assert server.stop() == (0, "")
+
+
 def test_an_address_that_is_not_ours_is_an_error():
     with pytest.raises(RuntimeError, match="Cannot assign requested address"):
         Toy(listen="192.0.2.1")

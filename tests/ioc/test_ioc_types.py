@@ -163,6 +163,17 @@ def test_a_monitor_of_fixed_length_is_filled_with_zeros(toy, libca):
     assert libca(monitor_fixed_count, toy.prefix) == [(256, float(sum(b"hello"))), (10, 30.0), (4096, 3 * 4096.0)]
 
 
+def read_filtered(prefix):
+    pv = pvs(prefix, 'C1:DTFactor_RBV.{"ts":{}}')
+    part = pvs(prefix, "MCA1:ArrayData.[2:3]")
+    pvs(prefix, "det1:Spectra").put(5, wait=True)
+    return pv.get(use_monitor=False), part.get(use_monitor=False).tolist()
+
+
+def test_filters(toy, libca):
+    assert libca(read_filtered, toy.prefix) == (1.0, [5.0, 5.0])
+
+
 @pytest.mark.parametrize("name", ["det1:NumImages", "MCA1:ArrayData", "HDF1:FilePath_RBV"])
 def test_caproto_client_reads(toy, name, monkeypatch):
     from caproto.sync.client import read
