@@ -65,8 +65,6 @@ class Chunks:
     def __init__(
         self, group: h5py.Group, name: str, per_chunk: int, channels: int, bins: int, compression: str
     ) -> None:
-        if compression not in COMPRESSORS:
-            raise ValueError(f"compression {compression!r}: it may be {', '.join(COMPRESSORS)}")
         self._compress, keywords = COMPRESSORS[compression]
         self.dataset = group.create_dataset(
             name,

@@ -12,12 +12,15 @@ import h5py
 import numpy as np
 
 from xsp3ioc.receivers import layout
-from xsp3ioc.receivers.chunks import Chunks, frames_per_chunk
+from xsp3ioc.receivers.chunks import COMPRESSORS, Chunks, frames_per_chunk
 from xsp3ioc.receivers.rows import Column, Rows
 from xsp3ioc.receivers.virtual import add_channel_attributes, add_channel_groups
 from xsp3ioc.stream.messages import Block, Capture, Header, SeriesEnd
 
 log = logging.getLogger(__name__)
+
+abandoned: list[NexusFile] = []
+"""Files that were given up; they must not be closed, not even by the garbage collector."""
 
 TIME_LENGTH = 32
 """Bytes of an ISO 8601 time: of fixed length where it is written later."""
@@ -61,11 +64,15 @@ class NexusFile:
             raise ValueError("SWMR mode is not supported")
         if capture.channels < 1 or capture.bins < 1:
             raise ValueError(f"{capture.channels} channels of {capture.bins} bins cannot be written")
+        if capture.compression not in COMPRESSORS:
+            raise ValueError(f"compression {capture.compression!r}: it may be {', '.join(COMPRESSORS)}")
         self.path = path
         self.series = 0
         """Series that have begun."""
         self.missing = 0
         """Frames of the running series that are missing."""
+        self.flushed = 0
+        """Frames that a crash does not take away."""
         self._capture = capture
         self._next = 0
         self._described = False
@@ -75,7 +82,7 @@ class NexusFile:
             self._create(capture)
             self._file.flush()
         except BaseException:
-            self._file.close()
+            self.abandon()
             os.unlink(path)
             raise
 
@@ -124,15 +131,25 @@ class NexusFile:
         self._chunks.flush()
         self._rows.flush()
         self._file.flush()
+        self.flushed = self.frames
 
     def close(self) -> None:
-        """Flush and close; nothing happens if it is closed already."""
-        if self._file:
-            try:
-                self.flush()
-                self._file["/entry/end_time"][()] = np.bytes_(_iso(datetime.now(timezone.utc)))
-            finally:
-                self._file.close()
+        """Flush and close; after an error, only `abandon` is left to do."""
+        self.flush()
+        self._file["/entry/end_time"][()] = np.bytes_(_iso(datetime.now(timezone.utc)))
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Let go of the file after an error of the file system; it keeps what was flushed before.
+
+        HDF5 crashes the process when it closes a file that it cannot write (2.0, full disk). So it keeps the file
+        open for ever, but over an empty piece of memory: the real file is closed, unlocked, and left as it is. A
+        process with abandoned files has to end with os._exit, past HDF5's own end.
+        """
+        memory = os.memfd_create("abandoned")
+        os.dup2(memory, self._file.id.get_vfd_handle())
+        os.close(memory)
+        abandoned.append(self)
 
     def _room(self, frames: int) -> int:
         limit = self._capture.frames

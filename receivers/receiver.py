@@ -145,7 +145,7 @@ class Receiver:
 
     def _watch_connection(self) -> None:
         """Say hello wherever there is a new connection."""
-        while self._monitor.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+        while self._monitor.poll(0):
             self.connected = recv_monitor_message(self._monitor)["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
             if self.connected:
                 log.info("Connected to %s", self.endpoint)

@@ -45,7 +45,7 @@ class Recording:
         self._late = False
         self._failed = False
         self._flushed = self._reported = 0.0
-        self._flushed_frames = self._reported_frames = 0
+        self._reported_frames = 0
 
     @property
     def path(self) -> str | None:
@@ -75,13 +75,13 @@ class Recording:
         if file is None or capture is None:
             return
         now = time.monotonic()
-        if now - self._flushed >= capture.flush_interval and file.frames != self._flushed_frames:
+        if now - self._flushed >= capture.flush_interval and file.frames != file.flushed:
             try:
                 file.flush()
             except (OSError, ValueError, RuntimeError) as error:
                 self._fail(error)
                 return
-            self._flushed, self._flushed_frames = now, file.frames
+            self._flushed = now
         if now - self._reported >= REPORT_INTERVAL and file.frames != self._reported_frames:
             self._report_written(file, capture)
 
@@ -103,7 +103,7 @@ class Recording:
             return
         self.close()
         self._capture, self._header, self._failed = capture, None, False
-        self._reported_frames = self._flushed_frames = 0
+        self._reported_frames = 0
         self._file = self._create(capture)
         self._flushed = self._reported = time.monotonic()
         log.info("Opened %s", self._file.path)
@@ -145,7 +145,7 @@ class Recording:
             self._report(Written(capture_id=capture.capture_id, frames=self._reported_frames, series_id=end.series_id))
             return
         file.end_series(end)
-        self._flushed, self._flushed_frames = time.monotonic(), file.frames
+        self._flushed = time.monotonic()
         self._report_written(file, capture, end.series_id)
         if file.full:
             self._close()
@@ -181,11 +181,7 @@ class Recording:
         text = describe(error, path)
         log.error("Capture %d failed: %s", capture.capture_id, text)
         log.debug("", exc_info=error)
-        frames = self._reported_frames
         if file:
-            try:
-                file.close()
-                frames = file.frames
-            except (OSError, ValueError, RuntimeError) as again:
-                log.error("Closing it failed too: %s", describe(again, path))
+            file.abandon()
+        frames = file.flushed if file else 0
         self._report(Failed(capture_id=capture.capture_id, filename=path, frames=frames, error=text))

@@ -57,6 +57,7 @@ class RemoteRecording(Recording):
         if self._capture is None or self._own:
             if self._own and self._header and header.time == self._header.time:
                 return
+            self.close()
             self._open(
                 Capture(
                     capture_id=header.capture_id,

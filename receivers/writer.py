@@ -15,6 +15,7 @@ import threading  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+from xsp3ioc.receivers.nexus import abandoned  # noqa: E402
 from xsp3ioc.receivers.receiver import Receiver, RefusedError  # noqa: E402
 from xsp3ioc.receivers.recording import Recording  # noqa: E402
 from xsp3ioc.receivers.remote import TEMPLATE, RemoteRecording  # noqa: E402
@@ -42,9 +43,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     level = logging.DEBUG if options.verbose else logging.INFO if options.child else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if options.child:
-        return _child(options.connect)
-    return _program(options, parser)
+    code = _child(options.connect) if options.child else _program(options, parser)
+    if abandoned:
+        logging.shutdown()
+        os._exit(code)
+    return code
 
 
 def record(receiver: Receiver, recording: Recording, stopped: Callable[[], bool], joining: bool = False) -> None:

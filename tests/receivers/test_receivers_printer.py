@@ -1,0 +1,64 @@
+import signal
+import subprocess
+import sys
+
+import pytest
+from receivers_feed import Feed, end, frames, header
+
+from xsp3ioc.stream.messages import Credit, Refused
+
+
+@pytest.fixture
+def feed():
+    with Feed("tcp://127.0.0.1:*") as feed:
+        yield feed
+
+
+@pytest.fixture
+def start(feed):
+    printers = []
+
+    def start(*arguments):
+        command = [sys.executable, "-m", "xsp3ioc.receivers.printer", "--connect", feed.endpoint, *arguments]
+        printers.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        feed.hello()
+        return printers[-1]
+
+    yield start
+    for printer in printers:
+        printer.kill()
+        printer.communicate()
+
+
+def test_a_series_is_shown(feed, start):
+    printer = start("--count", "1")
+    feed.send(header(frames=3), frames(0, 3), end(3))
+    out, err = printer.communicate(timeout=10)
+    assert out.splitlines()[0].startswith("Series 1: 3 frames of 0.001 s, 2 channels x 64 bins, Internal")
+    assert "simulated" in out
+    assert out.splitlines()[-1] == "Series 1: complete; 3 acquired, 3 received, 0 missing"
+    assert (printer.returncode, err) == (0, "")
+
+
+def test_missing_frames_are_named_and_change_the_exit_code(feed, start):
+    printer = start("--count", "2")
+    feed.send(header(1), frames(0, 1), frames(3, 1), end(4), header(2), frames(0, 1, 2), end(1, 2))
+    out, _ = printer.communicate(timeout=10)
+    assert "  missing 1..2: not received" in out
+    assert printer.returncode == 1
+
+
+def test_ctrl_c_ends_it(feed, start):
+    printer = start()
+    feed.send(header(), *(frames(k, 1) for k in range(16)))
+    feed.wait(Credit)
+    printer.send_signal(signal.SIGINT)
+    assert printer.communicate(timeout=10)[1] == ""
+    assert printer.returncode == 0
+
+
+def test_a_refusal_ends_it(feed, start):
+    printer = start()
+    feed.send(Refused(error="not today"))
+    assert "not today" in printer.communicate(timeout=10)[1]
+    assert printer.returncode == 1

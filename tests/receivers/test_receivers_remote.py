@@ -1,0 +1,141 @@
+"""`xsp3-write` as on another machine: a real process that chooses its own file names."""
+
+import signal
+import subprocess
+import sys
+
+import h5py
+import hdf5plugin  # noqa: F401
+import numpy as np
+import pytest
+from receivers_feed import Feed, capture, end, frames, header
+
+from xsp3ioc.receivers.writer import main
+from xsp3ioc.stream.messages import CaptureEnd, Credit, Hello
+
+END = CaptureEnd(capture_id=1)
+
+
+@pytest.fixture
+def feed():
+    with Feed("tcp://127.0.0.1:*") as feed:
+        yield feed
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "root").mkdir()
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def writer(feed, root):
+    command = [sys.executable, "-m", "xsp3ioc.receivers.writer", "--connect", feed.endpoint, "--root", str(root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as writer:
+        feed.hello()
+        yield writer
+        writer.kill()
+
+
+def spectra(path):
+    with h5py.File(path) as file:
+        return file["/entry/data/data"][()]
+
+
+def column(path, name):
+    with h5py.File(path) as file:
+        return list(file[f"/entry/instrument/xspress3/{name}"])
+
+
+def test_captures_get_their_base_names(feed, writer, root):
+    (root / "x.h5").write_text("precious")
+    for number in (1, 2):
+        feed.send(capture("/elsewhere/deep/x.h5", capture_id=number, overwrite=True), header(number, number))
+        feed.send(frames(0, 2, number), end(2, number), CaptureEnd(capture_id=number))
+        assert writer.stdout.readline() == f"{root}/x_{number}.h5: 2 frames\n"
+        np.testing.assert_array_equal(spectra(root / f"x_{number}.h5"), frames(0, 2, number).mca)
+    assert (root / "x.h5").read_text() == "precious"
+
+
+def test_series_without_a_capture_get_files_of_their_own(feed, writer, root):
+    for number in (1, 2):
+        feed.send(header(number, 0), frames(0, 3, number), end(3, number))
+        assert writer.stdout.readline() == f"{root}/series_{number:06}.h5: 3 frames\n"
+        np.testing.assert_array_equal(spectra(root / f"series_{number:06}.h5"), frames(0, 3, number).mca)
+
+
+def test_joining_late_keeps_no_place_for_what_went_by(feed, writer, root):
+    feed.send(header(1, 0), frames(1000, 3), end(1003))
+    assert writer.stdout.readline() == f"{root}/series_000001.h5: 3 frames\n"
+    assert column(root / "series_000001.h5", "frame_in_series") == [1000, 1001, 1002]
+
+
+def test_a_server_that_comes_back_is_joined_and_its_series_goes_on(feed, writer, root):
+    endpoint = feed.endpoint
+    feed.send(capture("x.h5"), header(), frames(0, 2))
+    feed.wait(Credit)
+    feed.close()
+    with Feed(endpoint) as again:
+        again.hello()
+        again.send(capture("x.h5"), header(), frames(5, 1), end(6), END)
+        assert writer.stdout.readline() == f"{root}/x.h5: 6 frames\n"
+    assert column(root / "x.h5", "frame_status") == [0, 0, 2, 2, 2, 0]
+    assert column(root / "x.h5", "series_index") == [0] * 6
+
+
+def test_a_new_server_gets_a_new_file(feed, writer, root):
+    endpoint = feed.endpoint
+    feed.send(header(1, 0), frames(0, 2))
+    feed.wait(Credit)
+    feed.close()
+    with Feed(endpoint) as again:
+        again.hello()
+        again.send(header(1, 0, time=5.0), frames(0, 1), end(1))
+        assert writer.stdout.readline() == f"{root}/series_000001.h5: 2 frames\n"
+        assert writer.stdout.readline() == f"{root}/series_000001_1.h5: 1 frames\n"
+
+
+@pytest.mark.parametrize("name", ["../x.h5", "", "/"])
+def test_names_that_lead_out_are_refused(feed, writer, root, name):
+    feed.send(capture(name), header(), frames(0, 1), end(1), END)
+    assert "failed after 0 frames" in writer.stdout.readline()
+    feed.send(capture("y.h5", capture_id=2), CaptureEnd(capture_id=2))
+    assert writer.stdout.readline() == f"{root}/y.h5: 0 frames\n"
+    assert [path.name for path in root.parent.iterdir()] == ["root"]
+
+
+def test_links_that_lead_out_are_refused(feed, writer, root):
+    outside = root.parent / "outside.h5"
+    (root / "x.h5").symlink_to(outside)
+    feed.send(capture("x.h5"))
+    assert "leads out of" in writer.stdout.readline()
+    assert not outside.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_closes_the_file(feed, writer, root, number):
+    feed.send(capture("x.h5"), header(), *(frames(k, 1) for k in range(16)))
+    feed.wait(Credit)
+    writer.send_signal(number)
+    assert writer.stdout.readline() == f"{root}/x.h5: 16 frames\n"
+    assert writer.wait(10) == 0
+    np.testing.assert_array_equal(spectra(root / "x.h5"), frames(0, 16).mca)
+
+
+def test_it_does_not_claim_to_be_the_servers_writer(feed, writer):
+    hello = next(report for report in feed.reports if isinstance(report, Hello))
+    assert hello.token == ""
+    feed.send(capture("x.h5"), END)
+    writer.stdout.readline()
+    assert all(isinstance(report, Hello) for report in feed.reports)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--root", "/no/such/directory"], ["--template", "no number"], ["--template", "../%d"], ["--connect", "nonsense"]],
+)
+def test_wrong_arguments_are_named(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert arguments[1] in capsys.readouterr().err

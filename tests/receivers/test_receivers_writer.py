@@ -1,0 +1,198 @@
+"""The writer as the server's child: a real process, fed over a real socket."""
+
+import resource
+import signal
+
+import h5py
+import hdf5plugin  # noqa: F401
+import numpy as np
+import pytest
+from receivers_feed import TOKEN, Feed, capture, end, frames, header, start_child
+
+from xsp3ioc.stream.messages import Block, CaptureEnd, Closed, Failed, FrameStatus, Gap, Opened, Written
+
+DATA = "/entry/instrument/xspress3/data"
+END = CaptureEnd(capture_id=1)
+
+
+@pytest.fixture
+def feed(tmp_path):
+    with Feed(f"ipc://{tmp_path}/data") as feed:
+        yield feed
+
+
+@pytest.fixture
+def start(feed):
+    children = []
+
+    def start(**options):
+        child = start_child(feed.endpoint, **options)
+        children.append(child)
+        assert feed.hello().token == TOKEN
+        return child
+
+    yield start
+    for child in children:
+        child.stdin.close()
+        child.wait(10)
+        child.stderr.close()
+
+
+@pytest.fixture
+def child(start):
+    return start()
+
+
+def read(path, name=DATA):
+    with h5py.File(path) as file:
+        return file[name][()]
+
+
+def test_a_capture_of_two_series(feed, child, tmp_path):
+    path = tmp_path / "x.h5"
+    feed.send(capture(path))
+    assert feed.wait(Opened) == Opened(capture_id=1, filename=str(path))
+    feed.send(header(1), frames(0, 3), frames(3, 2), end(5))
+    assert feed.wait(Written, series_id=1).frames == 5
+    feed.send(header(2), frames(0, 1, 2), end(1, 2))
+    assert feed.wait(Written, series_id=2).frames == 6
+    feed.send(END)
+    assert feed.wait(Closed) == Closed(capture_id=1, filename=str(path), frames=6)
+    np.testing.assert_array_equal(read(path), np.concatenate([frames(0, 5).mca, frames(0, 1, 2).mca]))
+
+
+def test_progress_is_reported_meanwhile(feed, child, tmp_path):
+    feed.send(capture(tmp_path / "x.h5"), header(), frames(0, 3))
+    assert feed.wait(Written, frames=3).series_id is None
+
+
+def test_captures_follow_one_another(feed, child, tmp_path):
+    for number in range(1, 6):
+        feed.send(capture(tmp_path / f"{number}.h5", capture_id=number))
+        feed.send(header(number, number), frames(0, 2, number), end(2, number), CaptureEnd(capture_id=number))
+    for number in range(1, 6):
+        feed.wait(Closed, capture_id=number)
+        np.testing.assert_array_equal(read(tmp_path / f"{number}.h5"), frames(0, 2, number).mca)
+
+
+def test_the_limit_closes_the_file_once(feed, child, tmp_path):
+    path = tmp_path / "x.h5"
+    feed.send(capture(path, frames=4), header(), frames(0, 3), frames(3, 3))
+    assert feed.wait(Closed).frames == 4
+    feed.send(frames(6, 3), end(9))
+    assert feed.wait(Written, series_id=1).frames == 4
+    feed.send(header(2), frames(0, 1, 2), end(1, 2), END)
+    feed.send(capture(tmp_path / "y.h5", capture_id=2))
+    feed.wait(Opened, capture_id=2)
+    assert sum(isinstance(report, Closed) for report in feed.reports) == 1
+    np.testing.assert_array_equal(read(path), frames(0, 4).mca)
+
+
+def test_blocks_that_were_cut_are_marked(feed, child, tmp_path):
+    path = tmp_path / "x.h5"
+    feed.send(capture(path), header(), frames(0, 2), frames(4, 1))
+    feed.send(end(7, lost=[Gap(first=2, last=3, reason="slow"), Gap(first=5, last=6, reason="slow")]))
+    assert feed.wait(Written, series_id=1) == Written(capture_id=1, frames=7, series_id=1, missing=4)
+    feed.send(END)
+    feed.wait(Closed)
+    valid, missing = FrameStatus.valid, FrameStatus.missing
+    status = read(path, "/entry/instrument/xspress3/frame_status")
+    assert list(status) == [valid, valid, missing, missing, valid, missing, missing]
+
+
+def test_series_of_no_capture_are_not_written(feed, child, tmp_path):
+    path = tmp_path / "x.h5"
+    feed.send(header(1, 0), frames(0, 1), end(1))
+    feed.send(capture(path), header(2, 0), frames(0, 1, 2), end(1, 2), header(3), frames(0, 1, 3), end(1, 3), END)
+    assert feed.wait(Closed).frames == 1
+    np.testing.assert_array_equal(read(path), frames(0, 1, 3).mca)
+
+
+def refused(feed, *captures):
+    feed.send(*captures)
+    return feed.wait(Failed)
+
+
+def test_an_existing_file_is_refused(feed, child, tmp_path):
+    path = tmp_path / "x.h5"
+    path.write_text("precious")
+    failed = refused(feed, capture(path))
+    assert failed.error == f"{path} exists already"
+    assert failed.filename == str(path)
+    assert path.read_text() == "precious"
+
+
+def test_a_missing_directory_is_refused_or_made(feed, child, tmp_path):
+    path = tmp_path / "a" / "b" / "x.h5"
+    assert refused(feed, capture(path, create_directories=1)).error == f"{tmp_path}/a/b: no such directory"
+    feed.send(capture(path, capture_id=2, create_directories=-2))
+    feed.wait(Opened, capture_id=2)
+
+
+@pytest.mark.parametrize("path", ["/proc/x.h5", "/dev/null/x.h5", "/dev/full"])
+def test_places_that_cannot_be_written(feed, child, path):
+    failed = refused(feed, capture(path))
+    assert failed.error.startswith(path[:5])
+    assert "\n" not in failed.error
+
+
+def test_after_a_failure_the_rest_is_ignored_and_the_next_capture_works(feed, child, tmp_path):
+    feed.send(capture(tmp_path / "no" / "x.h5"), header(), *(frames(k, 1) for k in range(40)), end(40), END)
+    feed.send(capture(tmp_path / "y.h5", capture_id=2), header(2, 2), frames(0, 1, 2), end(1, 2))
+    assert feed.wait(Written, series_id=2).frames == 1
+    assert [type(report) for report in feed.reports[1:3]] == [Failed, Opened]
+    assert sum(isinstance(report, Failed) for report in feed.reports) == 1
+
+
+def test_a_full_disk_keeps_what_was_flushed(feed, start, tmp_path):
+    # As on a full disk, writes fail from a certain length on.
+    limit = 2_000_000
+    child = start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    path = tmp_path / "x.h5"
+    feed.send(capture(path, compression="none", chunk_frames=16), header(), frames(0, 64), end(64))
+    feed.wait(Written, series_id=1)
+    big = frames(0, 256, 2)
+    feed.send(header(2), *(Block(2, 256 * k, *big.parts()) for k in range(40)), END)
+    failed = feed.wait(Failed)
+    assert failed.error == f"{path}: File too large"
+    assert failed.frames >= 64
+    np.testing.assert_array_equal(read(path)[:64], frames(0, 64).mca)
+    feed.send(capture(tmp_path / "y.h5", capture_id=2), header(3, 2), frames(0, 4, 3), end(4, 3))
+    feed.send(CaptureEnd(capture_id=2))
+    feed.wait(Closed, capture_id=2)
+    np.testing.assert_array_equal(read(tmp_path / "y.h5"), frames(0, 4, 3).mca)
+    child.stdin.close()
+    assert child.wait(10) == 0
+
+
+def test_when_the_parent_goes_the_file_is_closed(feed, child, tmp_path):
+    path = tmp_path / "x.h5"
+    feed.send(capture(path), header(), frames(0, 3))
+    feed.wait(Written, frames=3)
+    child.stdin.close()
+    assert child.wait(10) == 0
+    np.testing.assert_array_equal(read(path), frames(0, 3).mca)
+
+
+def test_sigterm_closes_the_file_and_sigint_does_nothing(feed, child, tmp_path):
+    path = tmp_path / "x.h5"
+    feed.send(capture(path))
+    feed.wait(Opened)
+    child.send_signal(signal.SIGINT)
+    feed.send(header(), frames(0, 3))
+    feed.wait(Written, frames=3)
+    child.send_signal(signal.SIGTERM)
+    assert feed.wait(Closed).frames == 3
+    assert child.wait(10) == 0
+    np.testing.assert_array_equal(read(path), frames(0, 3).mca)
+
+
+def test_killed_it_leaves_what_was_flushed(feed, child, tmp_path):
+    path = tmp_path / "x.h5"
+    feed.send(capture(path), header(), frames(0, 30), end(30))
+    feed.wait(Written, series_id=1)
+    feed.send(header(2), frames(0, 7, 2))
+    feed.wait(Written, frames=37)
+    child.kill()
+    child.wait(10)
+    np.testing.assert_array_equal(read(path)[:30], frames(0, 30).mca)
