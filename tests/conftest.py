@@ -1,0 +1,27 @@
+"""Servers for all tests: real ones, in processes of their own."""
+
+import pytest
+from server_process import ServerProcess
+
+
+@pytest.fixture
+def start_server(tmp_path):
+    """Start servers; all end with the test."""
+    started = []
+
+    def start(*arguments, **tables):
+        server = ServerProcess(tmp_path, *arguments, **tables)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """One server for all tests of a module."""
+    server = ServerProcess(tmp_path_factory.mktemp("server"))
+    yield server
+    assert server.stop() == 0

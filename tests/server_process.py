@@ -1,0 +1,96 @@
+"""A real server in a process of its own, on free ports, with a prefix of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A port that nobody had a moment ago, for TCP and UDP."""
+    with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        tcp.bind(("127.0.0.1", 0))
+        port = tcp.getsockname()[1]
+        udp.bind(("127.0.0.1", port))
+        return port
+
+
+def toml(tables: dict[str, dict]) -> str:
+    """A configuration file of tables of plain values."""
+
+    def value(v):
+        if isinstance(v, bool):
+            return str(v).lower()
+        if isinstance(v, dict):
+            return "{" + ", ".join(f"{k} = {value(x)}" for k, x in v.items()) + "}"
+        if isinstance(v, list | tuple):
+            return "[" + ", ".join(map(value, v)) + "]"
+        return repr(v) if isinstance(v, int | float) else '"' + str(v).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    return "\n".join(f"[{name}]\n" + "\n".join(f"{k} = {value(v)}" for k, v in table.items()) for name, table in tables.items())
+
+
+class ServerProcess:
+    """`xsp3ioc --emulate` with a configuration file made from keyword tables (server, detector, emulator, parameters)."""
+
+    def __init__(self, directory: Path, *arguments: str, **tables: dict):
+        self.prefix = f"T{uuid.uuid4().hex[:8]}:"
+        self.port = free_port()
+        tables["server"] = {"prefix": self.prefix, "ca_port": self.port, "data_port": 0, "monitor_port": 0} | tables.get(
+            "server", {}
+        )
+        tables["detector"] = tables.get("detector", {"emulate": True})
+        config = directory / f"{self.prefix[:-1]}.toml"
+        config.write_text(toml(tables))
+        self.log = directory / f"{self.prefix[:-1]}.log"
+        self._error = self.log.open("wb")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "xsp3ioc", "--config", str(config), "-v", *arguments],
+            stdout=subprocess.PIPE, stderr=self._error, cwd=directory, text=True,
+        )  # fmt: skip
+        self.banner = ""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.banner += line
+            if line.startswith("Ctrl-C"):
+                break
+        else:
+            raise AssertionError(f"the server ended: {self.process.wait(10)}\n{self.log.read_text()}")
+        self.data = re.search(r"data stream +(\S+)", self.banner)[1]
+        self.monitor = re.search(r"monitor +(\S+)", self.banner)[1]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For libca clients of this server."""
+        return os.environ | dict(re.findall(r"export (EPICS_\w+)=(\S+)", self.banner))
+
+    def stop(self, signum: int = signal.SIGTERM, patience: float = 15.0) -> int:
+        """End it by signal; return its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signum)
+        try:
+            return self.process.wait(patience)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            self.process.stdout.close()
+            self._error.close()
+
+    def children(self) -> list[int]:
+        """Process numbers of its children (the file writer)."""
+        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+
+    def wait_for_log(self, text: str, seconds: float = 10.0) -> None:
+        """Until its log says so."""
+        deadline = time.monotonic() + seconds
+        while text not in self.log.read_text():
+            assert time.monotonic() < deadline, f"{text!r} is not in the log:\n{self.log.read_text()}"
+            time.sleep(0.02)

@@ -1,0 +1,92 @@
+"""The command `xsp3ioc`: the server, and what goes with it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from xsp3ioc import __version__
+
+COMMANDS = {
+    "demo": "take 1000 frames with an emulated detector, write and plot them",
+    "status": "show a running server at a glance",
+}
+"""Each is a module of that name with a `main(arguments) -> exit code`."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="xsp3ioc",
+        description="Serve an Xspress3 X-ray detector: Channel Access, data stream, NeXus files.",
+        epilog="other commands:\n" + "\n".join(f"  xsp3ioc {name:8} {what}" for name, what in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"xsp3ioc {__version__}")
+    hardware = parser.add_mutually_exclusive_group()
+    hardware.add_argument("--emulate", action="store_true", default=None, help="an emulated detector, no hardware")
+    hardware.add_argument("--library", metavar="PATH", help="the vendor's libxspress3.so")
+    parser.add_argument("--config", metavar="FILE.toml", help="settings; what is given here wins over the file")
+    parser.add_argument("--prefix", metavar="P", help="macro P of all PV names (default: XSP3_<channels>Chan:)")
+    parser.add_argument("--channels", type=int, metavar="N", help="channels of the detector (default 4)")
+    parser.add_argument("--listen", metavar="ADDR", help="address to serve on (default 127.0.0.1: this host only)")
+    parser.add_argument("--ca-port", type=int, metavar="PORT", help="Channel Access port (default 5064)")
+    parser.add_argument("--data-port", type=int, metavar="PORT", help="data stream (default 9999; 0: any free one)")
+    parser.add_argument("--monitor-port", type=int, metavar="PORT", help="monitor socket (default 9998; 0: any)")
+    parser.add_argument("--log-file", metavar="FILE", help="log here too, rotating")
+    parser.add_argument("--list-pvs", action="store_true", help="list all PVs and end")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log to the terminal what happens")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the server or one of the commands; return the exit code: 0 stopped, 2 wrong configuration."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments and arguments[0] in COMMANDS:
+        return importlib.import_module(f"xsp3ioc.{arguments[0]}").main(arguments[1:])
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    from xsp3ioc.configuration import Configuration, ConfigurationError, read_configuration
+
+    try:
+        configuration = read_configuration(options.config) if options.config else Configuration()
+        for table, names in (
+            (configuration.detector, ("emulate", "library", "channels")),
+            (configuration.server, ("prefix", "listen", "ca_port", "data_port", "monitor_port", "log_file")),
+        ):
+            for name in names:
+                if (value := getattr(options, name)) is not None:
+                    setattr(table, name, value)
+        if options.library:
+            configuration.detector.emulate = False
+        elif options.emulate:
+            configuration.detector.library = ""
+        if options.list_pvs:
+            server, detector = configuration.server, configuration.detector
+            return _list_pvs(configuration.prefix, server.detector_prefix, detector.channels)
+        from xsp3ioc.service import run
+
+        return run(configuration, options.verbose)
+    except BrokenPipeError:
+        # Whoever read our output has enough (head, less); what is left of it must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except ConfigurationError as error:
+        sys.stderr.write(f"xsp3ioc: {error}\n")
+        return 2
+
+
+def _list_pvs(prefix: str, r: str, channels: int) -> int:
+    from xsp3ioc.records import pv_table
+    from xsp3ioc.stream.declared import Declared
+    from xsp3ioc.stream.parameter import parameters
+
+    for row in pv_table(parameters(Declared).values(), channels, prefix, r):
+        sys.stdout.write(f"{row.name:42} {row.record_type:10} {row.access:2}  {row.doc}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

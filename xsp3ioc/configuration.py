@@ -1,0 +1,115 @@
+"""The server's settings: built-in, then the configuration file, then the command line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+from xsp3ioc.sdk import EmulatorSettings
+
+
+class ConfigurationError(ValueError):
+    """The server cannot start with these settings; the message is one line for its user."""
+
+
+class Serve(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """`[server]`: what is served where."""
+
+    prefix: str = ""
+    """Macro P; empty: XSP3_<channels>Chan:"""
+    detector_prefix: str = "det1:"
+    """Macro R."""
+    listen: str = "127.0.0.1"
+    ca_port: int | None = None
+    data_port: int = 9999
+    monitor_port: int = 9998
+    pool: int = 1024
+    """MiB of memory for frames that wait for the file or a subscriber."""
+    connect: bool = True
+    """Open the system at start. Nothing ever starts to acquire by itself."""
+    log_file: str = ""
+
+
+class Hardware(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """`[detector]`: the library and the system behind it."""
+
+    library: str = ""
+    emulate: bool = False
+    channels: int = 4
+    cards: int = 1
+    ring_frames: int = 16384
+    settings: str = ""
+    """Directory of the calibration (CONFIG_PATH)."""
+    base_ip: str | None = None
+    base_port: int = -1
+    base_mac: str | None = None
+    module_name: str | None = None
+    debug: int = 0
+
+
+class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """All of it."""
+
+    server: Serve = msgspec.field(default_factory=Serve)
+    detector: Hardware = msgspec.field(default_factory=Hardware)
+    emulator: dict[str, Any] = {}
+    """Fields of `EmulatorSettings`; `channels` and `cards` are the detector's."""
+    parameters: dict[str, Any] = {}
+    """First values of the detector's parameters, by name."""
+
+    @property
+    def prefix(self) -> str:
+        """Macro P."""
+        return self.server.prefix or f"XSP3_{self.detector.channels}Chan:"
+
+    def check(self) -> None:
+        """Raise ConfigurationError for what no server could start with."""
+        hardware = self.detector
+        if hardware.emulate and hardware.library:
+            raise ConfigurationError("Choose one: --emulate or --library, not both")
+        if not hardware.emulate and not hardware.library:
+            raise ConfigurationError("Say what to serve: --emulate (no hardware) or --library PATH of libxspress3.so")
+        if not 1 <= hardware.channels <= 256:
+            raise ConfigurationError(f"channels = {hardware.channels} is outside 1..256")
+        for name in ("data_port", "monitor_port"):
+            port = getattr(self.server, name)
+            if not 0 <= port <= 65535:
+                raise ConfigurationError(f"{name} = {port} is outside 0..65535 (0: any free port)")
+
+    def emulator_settings(self) -> EmulatorSettings:
+        """Return the emulator's settings; ConfigurationError names the wrong key or value."""
+        raw = {"channels": self.detector.channels, "cards": self.detector.cards} | self.emulator
+        try:
+            return msgspec.convert(raw, EmulatorSettings)
+        except (msgspec.ValidationError, ValueError) as error:
+            raise ConfigurationError(f"[emulator]: {error}{_known(EmulatorSettings, error)}") from None
+
+
+def read_configuration(path: str) -> Configuration:
+    """Read a TOML file; ConfigurationError names the file and the wrong key."""
+    try:
+        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"Cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}") from None
+    try:
+        return msgspec.convert(raw, Configuration)
+    except msgspec.ValidationError as error:
+        tables = {"$.server": Serve, "$.detector": Hardware}
+        table = next((kind for place, kind in tables.items() if place in str(error)), Configuration)
+        raise ConfigurationError(f"{path}: {error}{_known(table, error)}") from None
+
+
+def _known(table: type[msgspec.Struct], error: Exception) -> str:
+    if "unknown field" not in str(error):
+        return ""
+    return f"; known are {', '.join(table.__struct_fields__)}"
