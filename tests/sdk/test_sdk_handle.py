@@ -224,10 +224,11 @@ def test_a_hanging_call_does_not_hold_the_others():
     reader.start()
     assert waiting.wait(30)
     assert handle.progress().frames == 10
+    assert handle.pending is not None and handle.pending[0] == "xsp3_histogram_read4d"
     handle.stop()
     released.set()
     reader.join(30)
-    assert not reader.is_alive()
+    assert not reader.is_alive() and handle.pending is None
 
 
 def test_several_threads_use_one_handle():
