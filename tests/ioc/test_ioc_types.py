@@ -165,9 +165,9 @@ def test_a_monitor_of_fixed_length_is_filled_with_zeros(toy, libca):
 
 def read_filtered(prefix):
     pv = pvs(prefix, 'C1:DTFactor_RBV.{"ts":{}}')
-    part = pvs(prefix, "MCA1:ArrayData.[2:3]")
+    part = pvs(prefix, "MCA1:ArrayData.[2:3]", auto_monitor=False)
     pvs(prefix, "det1:Spectra").put(5, wait=True)
-    return pv.get(use_monitor=False), part.get(use_monitor=False).tolist()
+    return pv.get(use_monitor=False), part.get().tolist()
 
 
 def test_filters(toy, libca):
