@@ -34,18 +34,20 @@ def toml(tables: dict[str, dict]) -> str:
             return "[" + ", ".join(map(value, v)) + "]"
         return repr(v) if isinstance(v, int | float) else '"' + str(v).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
-    return "\n".join(f"[{name}]\n" + "\n".join(f"{k} = {value(v)}" for k, v in table.items()) for name, table in tables.items())
+    lines = []
+    for name, table in tables.items():
+        lines += [f"[{name}]", *(f"{key} = {value(one)}" for key, one in table.items())]
+    return "\n".join(lines)
 
 
 class ServerProcess:
-    """`xsp3ioc --emulate` with a configuration file made from keyword tables (server, detector, emulator, parameters)."""
+    """A server whose configuration file is made from keyword tables (server, detector, emulator, parameters)."""
 
     def __init__(self, directory: Path, *arguments: str, **tables: dict):
         self.prefix = f"T{uuid.uuid4().hex[:8]}:"
         self.port = free_port()
-        tables["server"] = {"prefix": self.prefix, "ca_port": self.port, "data_port": 0, "monitor_port": 0} | tables.get(
-            "server", {}
-        )
+        ports = {"ca_port": self.port, "data_port": 0, "monitor_port": 0}
+        tables["server"] = {"prefix": self.prefix} | ports | tables.get("server", {})
         tables["detector"] = tables.get("detector", {"emulate": True})
         config = directory / f"{self.prefix[:-1]}.toml"
         config.write_text(toml(tables))
@@ -86,7 +88,9 @@ class ServerProcess:
 
     def children(self) -> list[int]:
         """Process numbers of its children (the file writer)."""
-        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+        # Each thread has children of its own.
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [int(pid) for task in tasks for pid in task.read_text().split()]
 
     def wait_for_log(self, text: str, seconds: float = 10.0) -> None:
         """Until its log says so."""
