@@ -195,7 +195,7 @@ class Acquisition(threading.Thread):
         scalers = lease.scalers[:count]
         factors = lease.factors[:count]
         frames = lease.frames[:count]
-        factors[:] = dead_time_factors(scalers, series.event_widths)
+        dead_time_factors(scalers, series.event_widths, factors)
         frames["time"] = self._times(scalers[:, 0, TOTAL_TICKS])
         block = Block(series.id, series.next, lease.mca[:count], scalers, factors, frames)
         series.latest = block
@@ -209,8 +209,11 @@ class Acquisition(threading.Thread):
         if not series.free_running:
             return series.start_time + (time.monotonic() - series.start_monotonic)
         header = series.header
-        # Frames whose ticks were overwritten took as long as all the others.
-        counted = np.where(ticks > 0, ticks * header.clock_period, header.exposure)
-        ends = series.elapsed + np.cumsum(counted + header.gap)
-        series.elapsed = float(ends[-1])
-        return series.start_time + ends - header.gap
+        steps = ticks * header.clock_period
+        if not ticks.all():
+            steps[ticks == 0] = header.exposure  # overwritten: it took as long as all the others
+        steps += header.gap
+        ends = steps.cumsum()
+        start, series.elapsed = series.elapsed, series.elapsed + float(ends[-1])
+        ends += series.start_time + start - header.gap
+        return ends

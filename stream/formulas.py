@@ -22,15 +22,22 @@ def dead_ticks(scalers: NDArray[np.uint32], event_widths: ArrayLike) -> NDArray[
     return blind
 
 
-def dead_time_factors(scalers: NDArray[np.uint32], event_widths: ArrayLike) -> NDArray[np.float64]:
-    """Factor that corrects counts for dead time: ClockTicks / (ClockTicks - dead ticks).
+def dead_time_factors(
+    scalers: NDArray[np.uint32], event_widths: ArrayLike, out: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Factor that corrects counts for dead time: ClockTicks / (ClockTicks - dead ticks), into `out` if given.
 
     Always finite: 1 where nothing was counted, and where the dead ticks reach the clock ticks (a channel that is
     blind all the time has no correction; its dead time says 100 % or more).
     """
     ticks = scalers[..., LIVE_TICKS].astype(np.float64)
     live = ticks - dead_ticks(scalers, event_widths)
-    return np.divide(ticks, live, out=np.ones_like(ticks), where=live > 0)
+    if out is None:
+        out = np.empty_like(live)
+    if live.min(initial=1.0) > 0:
+        return np.divide(ticks, live, out)
+    out.fill(1.0)
+    return np.divide(ticks, live, out, where=live > 0)
 
 
 def dead_time_percent(scalers: NDArray[np.uint32], event_widths: ArrayLike) -> NDArray[np.float64]:

@@ -7,7 +7,6 @@ one array, and that one dies with the last of them, in whatever thread (ZeroMQ's
 
 from __future__ import annotations
 
-import math
 import threading
 import weakref
 from collections import deque
@@ -32,6 +31,13 @@ class _Slab:
     """Blocks of it that are still in use."""
 
 
+class _Watch(weakref.ref):
+    """Tells when the array of a lease is gone; a tenth of the cost of weakref.finalize."""
+
+    __slots__ = ("slab",)
+    slab: _Slab
+
+
 @dataclass(slots=True)
 class Lease:
     """Room for a block, to be filled by its one owner before others see it."""
@@ -54,12 +60,14 @@ class Pool:
     bins: int
     limit: int = 1 << 30
     slab_frames: int = field(init=False)
+    """Frames that a slab holds: the largest block."""
     slabs: int = field(init=False)
     """How many slabs there may be."""
     _free: list[_Slab] = field(init=False, default_factory=list)
     _made: int = field(init=False, default=0)
     _filling: _Slab | None = field(init=False, default=None)
     _returned: deque[_Slab] = field(init=False, default_factory=deque)
+    _watches: dict[int, _Watch] = field(init=False, default_factory=dict)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -67,7 +75,8 @@ class Pool:
         self.slab_frames = max(1, SLAB_BYTES // frame_bytes)
         # Four slabs at the least: one is being filled, one sent, one written, one shown.
         self.slabs = max(4, self.limit // (self.slab_frames * frame_bytes))
-        self._frame_bytes = frame_bytes + self.channels * (SCALERS * 4 + 8) + FRAME_DTYPE.itemsize
+        slot = frame_bytes + self.channels * (SCALERS * 4 + 8) + FRAME_DTYPE.itemsize
+        self._slot_bytes = -(-slot // _ALIGN) * _ALIGN
         self._free = [self._make() for _ in range(min(8, self.slabs))]
 
     def lease(self, frames: int) -> Lease | None:
@@ -86,8 +95,15 @@ class Pool:
         # numpy lets a view keep its base's base alive instead of its base, except where that is not an array: so the
         # lease is an array over a memoryview, and every array made of it keeps exactly this one alive.
         room = np.frombuffer(memoryview(slab.memory)[start : start + frames * self._slot_bytes], np.uint8)
-        weakref.finalize(room, self._returned.append, slab).atexit = False
+        watch = _Watch(room, self._gone)
+        watch.slab = slab
+        self._watches[id(watch)] = watch
         return self._arrays(room, frames)
+
+    def _gone(self, watch: _Watch) -> None:
+        # Called wherever the last reference goes, a garbage collection included: it must not take a lock.
+        self._returned.append(watch.slab)
+        del self._watches[id(watch)]
 
     @property
     def headroom(self) -> float:
@@ -96,26 +112,19 @@ class Pool:
             self._collect()
             return 1.0 - (self._made - len(self._free)) / self.slabs
 
-    @property
-    def _slot_bytes(self) -> int:
-        return -(-self._frame_bytes // _ALIGN) * _ALIGN
-
     def _arrays(self, room: NDArray[np.uint8], frames: int) -> Lease:
         channels, bins = self.channels, self.bins
-        # Widest types first: everything is aligned for any number of channels.
-        shapes: dict[str, tuple[np.dtype, tuple[int, ...]]] = {
-            "mca": (np.dtype("<u4"), (frames, channels, bins)),
-            "factors": (np.dtype("<f8"), (frames, channels)),
-            "frames": (FRAME_DTYPE, (frames,)),
-            "scalers": (np.dtype("<u4"), (frames, channels, SCALERS)),
-        }
-        arrays = {}
-        start = 0
-        for name, (dtype, shape) in shapes.items():
-            stop = start + math.prod(shape) * dtype.itemsize
-            arrays[name] = room[start:stop].view(dtype).reshape(shape)
-            start = stop
-        return Lease(**arrays)
+        # All start at multiples of 8 bytes, for any number of channels, if the scalers come last.
+        factors = frames * channels * bins * 4
+        infos = factors + frames * channels * 8
+        scalers = infos + frames * FRAME_DTYPE.itemsize
+        end = scalers + frames * channels * SCALERS * 4
+        return Lease(
+            room[:factors].view("<u4").reshape(frames, channels, bins),
+            room[scalers:end].view("<u4").reshape(frames, channels, SCALERS),
+            room[factors:infos].view("<f8").reshape(frames, channels),
+            room[infos:scalers].view(FRAME_DTYPE),
+        )
 
     def _take(self) -> _Slab | None:
         # The slab used last comes first: it is still in the processor's cache.
