@@ -17,11 +17,14 @@ from ca_clients import ECA_NORMAL, Put, pvs, wait_until
 from ca_processes import Client, Toy, free_port
 
 
+def without_first(values):
+    """Without the value at the time of subscribing, 0, which may come before or after the callback is there."""
+    return values[1:] if values[0] == 0 else values
+
+
 def hear_edges(prefix, pairs, rounds):
     acquire, flicker, counter = pvs(prefix, "det1:Acquire_RBV", "det1:Flicker", "det1:Counter")
     edges, counts, stamps = [], [], []
-    # So that the values at the beginning are here already.
-    acquire.get(), counter.get()
 
     def hear(value, timestamp, **_):
         edges.append(value)
@@ -31,7 +34,7 @@ def hear_edges(prefix, pairs, rounds):
     counter.add_callback(lambda value, **_: counts.append(value))
     for _ in range(rounds):
         assert Put(flicker, pairs).wait() == ECA_NORMAL
-    return edges, counts, stamps
+    return without_first(edges), without_first(counts), stamps
 
 
 def test_both_edges_of_every_short_run_arrive(toy, libca):
@@ -75,7 +78,6 @@ def work_beside(prefix, rounds):
         prefix, "det1:Acquire_RBV", "det1:Flicker", "det1:Spectra", "det1:NumImages"
     )
     edges, gets = [], []
-    acquire.get()
     acquire.add_callback(lambda value, **_: edges.append(value))
     for _ in range(rounds):
         Put(spectra, 100).wait()
@@ -83,7 +85,7 @@ def work_beside(prefix, rounds):
         start = time.perf_counter()
         frames.get(use_monitor=False)
         gets.append(time.perf_counter() - start)
-    return edges, statistics.median(gets)
+    return without_first(edges), statistics.median(gets)
 
 
 def finish(prefix):
