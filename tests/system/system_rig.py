@@ -1,0 +1,147 @@
+"""A server with a libca client and subscribers, each in a process of its own."""
+
+from __future__ import annotations
+
+import h5py
+import hdf5plugin  # noqa: F401
+import numpy as np
+from server_process import ServerProcess
+from system_desk import Desk
+from system_libca import LibcaClient
+from system_listener import Listener
+
+from xsp3ioc.sdk import EmulatorSettings, expected_frames
+from xsp3ioc.stream.formulas import dead_time_factors
+
+CLOCK = 12.5e-9
+GAP = 80 * CLOCK
+DETECTOR = "/entry/instrument/xspress3"
+
+
+class Rig:
+    """A running server; tables as for `ServerProcess`."""
+
+    def __init__(self, directory, *arguments, **tables):
+        self.directory = directory
+        self.files = directory / "files"
+        self.files.mkdir(exist_ok=True)
+        tables["detector"] = {"emulate": True} | tables.get("detector", {})
+        self.settings = EmulatorSettings(
+            channels=tables["detector"].get("channels", 4), **tables.get("emulator", {})
+        )
+        self.server = ServerProcess(directory, *arguments, **tables)
+        self._desks: list[Desk] = []
+        self.ca = self.client()
+        if tables.get("server", {}).get("connect", True):
+            self.ca.wait_for("det1:CONNECTED", 1)
+
+    def client(self):
+        """Another libca client."""
+        return self._add(Desk(LibcaClient, self.server.prefix, environment=self.server.environment))
+
+    def listener(self, name="listener", compare=True, credit=16):
+        """Another subscriber, joined."""
+        before = self.ca.get("det1:Subscribers")
+        desk = self._add(Desk(Listener, self.server.data, name, self.settings if compare else None, credit))
+        self.ca.wait_for("det1:Subscribers", before + 1)
+        return desk
+
+    def _add(self, desk):
+        self._desks.append(desk)
+        return desk
+
+    def capture(self, name, frames=0, **settings):
+        """Open a file for `frames` frames; the put-callback stays open under the key "capture"."""
+        ca = self.ca
+        ca.set(HDF1__FilePath=str(self.files), HDF1__FileName=name, HDF1__FileTemplate="%s%s_%d.h5")
+        ca.set(HDF1__NumCapture=frames, **settings)
+        ca.begin("HDF1:Capture", 1, "capture")
+        ca.wait_for("HDF1:Capture_RBV", 1)
+        return ca.get("HDF1:FullFileName_RBV")
+
+    def acquire(self, frames, exposure=0.001):
+        """A series to its end: the ECA status of the put-callback."""
+        self.ca.set(NumImages=frames, AcquireTime=exposure)
+        self.ca.begin("det1:Acquire", 1, "acquire")
+        return self.ca.put_status("acquire")
+
+    def begin(self, frames, exposure=0.001):
+        """A series that goes on, under the key "acquire"."""
+        self.ca.set(NumImages=frames, AcquireTime=exposure)
+        self.ca.begin("det1:Acquire", 1, "acquire")
+        self.ca.wait_for("det1:Acquire_RBV", 1)
+
+    def message(self):
+        return self.ca.get("det1:StatusMessage_RBV")
+
+    def counters(self):
+        """Acquired, streamed, written, missing."""
+        return self.ca.gets(*(f"det1:Frames{what}" for what in ("Acquired", "Streamed", "Written", "Missing")))
+
+    def end(self):
+        for desk in self._desks:
+            desk.end()
+        code = self.server.stop()
+        log = self.server.log.read_text()
+        assert "Traceback" not in log, log
+        return code
+
+
+class Written:
+    """A file that was written."""
+
+    def __init__(self, path):
+        with h5py.File(path) as file:
+            detector = file[DETECTOR]
+            self.frames = len(detector["data"])
+            self.columns = {
+                name: detector[name][()]
+                for name, item in detector.items()
+                if isinstance(item, h5py.Dataset) and item.shape[:1] == (self.frames,) and name not in ("data", "energy")
+            }
+            self.end_time = file["/entry/end_time"][()]
+        self.path = path
+
+    def __getitem__(self, name):
+        return self.columns[name]
+
+    def mca(self, first, count):
+        with h5py.File(self.path) as file:
+            return file[f"{DETECTOR}/data"][first : first + count]
+
+    def scalers(self, first, count):
+        names = (
+            "clock_ticks", "reset_ticks", "reset_count", "all_events", "all_good",
+            "window1", "window2", "pileup", "total_ticks",
+        )  # fmt: skip
+        return np.stack([self.columns[name][first : first + count] for name in names], axis=-1)
+
+    def check(self, settings, exposure, rows=None, event_widths=None):
+        """Every valid row of `rows` (a slice) is the frame whose number it has, bit for bit."""
+        first, stop, _ = (rows or slice(None)).indices(self.frames)
+        ticks = round(exposure / CLOCK)
+        for start in range(first, stop, 512):
+            count = min(512, stop - start)
+            numbers = self["frame_in_series"][start : start + count]
+            valid = self["frame_status"][start : start + count] == 0
+            mca, scalers = self.mca(start, count), self.scalers(start, count)
+            for number, row in zip(numbers[valid], np.flatnonzero(valid), strict=True):
+                expected_mca, expected_scalers = _expected(settings, ticks, int(number))
+                assert np.array_equal(mca[row], expected_mca), f"frame {number}, row {start + row}"
+                assert np.array_equal(scalers[row], expected_scalers), f"frame {number}, row {start + row}"
+            assert not mca[~valid].any()
+            factors = dead_time_factors(scalers, event_widths if event_widths is not None else [6.0] * scalers.shape[1])
+            np.testing.assert_array_equal(self["dead_time_correction"][start : start + count][valid], factors[valid])
+
+
+_cache: dict = {}
+
+
+def _expected(settings, ticks, number):
+    # Whole stretches at once: one frame costs nearly as much as a hundred.
+    key = repr(settings), ticks, number // 256
+    if key not in _cache:
+        _cache.clear()
+        _cache[key] = expected_frames(settings, ticks, number // 256 * 256, 256)
+    mca, scalers = _cache[key]
+    return mca[number % 256], scalers[number % 256]
