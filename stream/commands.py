@@ -19,6 +19,25 @@ log = logging.getLogger(__name__)
 put_log = logging.getLogger("xsp3ioc.puts")
 
 
+class Put(Future[None]):
+    """Ends when the work of a put is done, or with the reason why it is not; what is cancelled in time never begins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: Future[None] = Future()
+        """Ends when the put is accepted (a series is armed), or with the reason why it is not."""
+        self.add_done_callback(lambda done: self.begin(None if done.cancelled() else done.exception()))
+
+    def begin(self, error: BaseException | None = None) -> None:
+        """Accept it, or say why not."""
+        if self.begun.done():
+            return
+        if error is None:
+            self.begun.set_result(None)
+        else:
+            self.begun.set_exception(error)
+
+
 @dataclass(eq=False, slots=True)
 class Command:
     """A put: what, who, and who waits for it."""
@@ -27,7 +46,7 @@ class Command:
     value: Any
     channel: int | None = None
     who: str = ""
-    future: Future[None] = field(default_factory=Future)
+    future: Put = field(default_factory=Put)
     began: float = 0.0
     """Monotonic time at which it began."""
 
@@ -106,8 +125,8 @@ class Commanded(Store, ABC):
         """The server stops: nothing new begins."""
         self._queue = CommandQueue(self._execute, self._lock)
 
-    def put(self, name: str, value: Any, channel: int | None = None, who: str = "") -> Future[None]:
-        """Queue a put; never waits. The future ends when its work is done, or with the reason why it is not.
+    def put(self, name: str, value: Any, channel: int | None = None, who: str = "") -> Put:
+        """Queue a put; never waits.
 
         `acquire` = 1 is done when the series is over, `capture` = 1 when the file is closed. `acquire` = 0 overtakes
         the queue: a stop is answered within a second in every state.
@@ -130,6 +149,8 @@ class Commanded(Store, ABC):
             return False  # refused in its turn
 
     def _execute(self, command: Command) -> None:
+        if not command.future.set_running_or_notify_cancel():
+            return
         name, channel = command.name, command.channel
         parameter = self.parameters[name]
         try:
@@ -150,6 +171,7 @@ class Commanded(Store, ABC):
         if pending is None:
             self._answer(command, None)
         else:
+            command.future.begin()
             pending.add_done_callback(lambda done: self._answer(command, done.exception()))
 
     @staticmethod
