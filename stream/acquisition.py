@@ -62,9 +62,12 @@ class Acquisition(threading.Thread):
     def _read_all(self) -> None:
         series = self._series
         wanted = series.header.frames
-        pause = min(LONGEST_SLEEP, (series.header.exposure + series.header.gap) / 2)
+        # Where a gate sets the exposure, it is 0 in the header.
+        pause = min(LONGEST_SLEEP, (series.header.exposure + series.header.gap) / 2) or LONGEST_SLEEP
         while True:
             stopping = series.stop_asked.is_set()
+            if series.abandoned.is_set() and not stopping:
+                return  # given up by the core: the hardware may be somebody else's by now
             ready = self._stop_hardware() if stopping else self._look()
             if wanted:
                 ready = min(ready, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from concurrent.futures import Future
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from xsp3ioc import __version__
 from xsp3ioc.stream.acquisition import Acquisition
 from xsp3ioc.stream.commands import Command
-from xsp3ioc.stream.connection import GAP, TRIGGERS
+from xsp3ioc.stream.connection import GAP, TRIGGERS, System
 from xsp3ioc.stream.declared import BINS, TRIGGER_MODES
 from xsp3ioc.stream.display import frame_values
 from xsp3ioc.stream.file_commands import FileCommands
@@ -42,6 +43,11 @@ class AcquisitionCommands(SystemCommands, FileCommands):
     """Stops that wait for the end of their series: since when (monotonic), and which."""
     _series_id = 0
 
+    def __init__(self, system: System, pool_bytes: int) -> None:
+        super().__init__(system, pool_bytes)
+        self._showing = threading.Lock()
+        """Held while a series is shown: what the watchdog shows never comes behind the last values."""
+
     # arm
 
     def _put_acquire(self, value: bool, channel: int | None) -> Future[Any]:
@@ -49,9 +55,11 @@ class AcquisitionCommands(SystemCommands, FileCommands):
         self._wait_for_stop()
         if self.closing:
             raise StateError("The server is stopping")
-        if self.series is not None:
+        with self._lock:
+            running = self.series
+        if running is not None:
             raise StateError(
-                f"Acquire = 1 while {self.state.value}: {self.series.next} frames of series {self.series.id} are read; "
+                f"Acquire = 1 while {self.state.value}: {running.next} frames of series {running.id} are read; "
                 "stop it first"
             )
         trigger = TRIGGERS[self.values["trigger_mode"]]
@@ -143,12 +151,15 @@ class AcquisitionCommands(SystemCommands, FileCommands):
             self.event_widths,
             bool(values["stop_on_overrun"]),
             Audience.all if recorded else Audience.others,
-            file.frames - file.missing if recorded and file else 0,
+            file.frames if recorded and file else 0,
         )
 
     def _put_soft_trigger(self, value: bool, channel: int | None) -> None:
         sdk = self.sdk
         if self.series is None:
+            if not value:
+                self.update("soft_trigger", False)  # letting go of it is never wrong
+                return
             raise StateError("SoftTrigger while not acquiring: write 1 to Acquire first")
         if not TRIGGERS[self.values["trigger_mode"]].armed:
             mode = TRIGGER_MODES[self.values["trigger_mode"]]
@@ -195,8 +206,9 @@ class AcquisitionCommands(SystemCommands, FileCommands):
             series.written if recorded else None,
         )
         self.data.publish(end, audience=Audience.others)
-        self._show_progress(series)
-        self._show_frame(series)
+        with self._showing:
+            self._show_progress(series, last=True)
+            self._show_frame(series)
         if self.series is not series:
             return  # given up while it waited for its sinks
         if stuck:
@@ -205,14 +217,14 @@ class AcquisitionCommands(SystemCommands, FileCommands):
 
     def _show_end(self, series: Series) -> None:
         stopped = series.stop_asked.is_set() or bool(series.error)
-        with self._lock:
+        with self._lock:  # all at once: the next series must not begin in between
             self._move("abandon" if series.abandoned.is_set() else "drained", "Aborted" if stopped else "")
+            if series.error:
+                self.say(series.error, Severity.major)
+            else:
+                self.say("Stopped Acquiring" if stopped else "Completed Acquisition")
+            self.update("acquire", False)
             self.series = None
-        if series.error:
-            self.say(series.error, Severity.major)
-        else:
-            self.say("Stopped Acquiring" if stopped else "Completed Acquisition")
-        self.update("acquire", False)
         if series.error:
             series.done.set_exception(SeriesError(series.error))
         else:
@@ -302,10 +314,10 @@ class AcquisitionCommands(SystemCommands, FileCommands):
         self.update_all(frame_values(block, series.event_widths, self.clock_period), at)
         self.update("mca_sum", self.sum.value().astype(np.float64), at=at)
 
-    def _show_progress(self, series: Series) -> None:
+    def _show_progress(self, series: Series, last: bool = False) -> None:
         at = float(series.latest.frames["time"][-1]) if series.latest is not None else None
         lost_on_the_way = series.acquired - self.data.subscribers.streamed(series.acquired)
-        self.update_changed(
+        (self.update_all if last else self.update_changed)(
             {
                 "frames_read": series.next,
                 "frames_done": self._acquisition.furthest,

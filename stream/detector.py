@@ -97,18 +97,22 @@ class Detector(AcquisitionCommands):
             try:
                 self._answer_stops()
                 self._watch()
-                series = self.series
-                if series is not None and self.state is State.acquiring:
-                    if series.latest is not self._shown:
-                        self._shown = series.latest
-                        self._show_frame(series)
-                    if turn % 2 == 0:
-                        self._show_progress(series)
-                        self._show_rate(series)
-                if turn % 5 == 0:
-                    self._show_headroom(series)
+                self._show(turn)
             except Exception:
                 log.exception("The watchdog stumbled and goes on")
+
+    def _show(self, turn: int) -> None:
+        with self._showing:
+            series = self.series
+            if series is not None and self.state in (State.acquiring, State.finishing):
+                if series.latest is not self._shown:
+                    self._shown = series.latest
+                    self._show_frame(series)
+                if turn % 2 == 0:
+                    self._show_progress(series)
+                    self._show_rate(series)
+        if turn % 5 == 0:
+            self._show_headroom(series)
 
     def _watch(self) -> None:
         """Notice a call of the library that does not come back."""
