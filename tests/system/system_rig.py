@@ -97,7 +97,7 @@ class Written:
             self.columns = {
                 name: detector[name][()]
                 for name, item in detector.items()
-                if isinstance(item, h5py.Dataset) and item.shape[:1] == (self.frames,) and name not in ("data", "energy")
+                if isinstance(item, h5py.Dataset) and item.shape[:1] == (self.frames,) and name != "data"
             }
             self.end_time = file["/entry/end_time"][()]
         self.path = path
