@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,8 @@ from xsp3ioc.receivers.tally import Tally
 from xsp3ioc.stream.formulas import dead_time_factors
 
 SUBSCRIBER = "demo"
+SETTINGS = "[emulator]\ncount_rate = 1e6\n"
+"""The server's configuration file: photons per second and channel, as at a beamline that is in a hurry."""
 PATIENCE = 20.0
 """Seconds that the end of the series may take longer than its exposures."""
 INTERRUPTED = 130
@@ -79,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", type=Path, default=Path("xsp3-demo"), metavar="DIR", help="where the files go (default xsp3-demo)"
     )
-    parser.add_argument("--config", metavar="FILE.toml", help="settings for the server, such as another count rate")
+    parser.add_argument("--config", metavar="FILE.toml", help="other settings for the server")
     return parser
 
 
@@ -97,10 +102,13 @@ def _positive(kind: type) -> Any:
 def _demo(options: argparse.Namespace, console: Console) -> int:
     directory = options.output.resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    arguments = ["--channels", str(options.channels), *(["--config", options.config] if options.config else [])]
     console.print(f"Starting xsp3ioc --emulate with {options.channels} channels ...")
-    with EmulatedServer(*arguments) as server:
-        console.print(f"Taking {options.frames} frames of {options.exposure:g} s through {server.detector_prefix}Acquire")
+    with _settings(options.config) as config, EmulatedServer(
+        "--channels", str(options.channels), "--config", config
+    ) as server:
+        console.print(
+            f"Taking {options.frames} frames of {options.exposure:g} s through {server.detector_prefix}Acquire"
+        )
         tally = Tally(server.data, SUBSCRIBER)
         tally.start()
         try:
@@ -118,6 +126,18 @@ def _demo(options: argparse.Namespace, console: Console) -> int:
     if not outcome.complaints:
         console.print("Nothing was lost: the spectra in the file and in the stream are the same.", style="green")
     return 1 if outcome.complaints else 0
+
+
+@contextlib.contextmanager
+def _settings(path: str | None) -> Iterator[str]:
+    """Yield the name of the server's configuration file: the user's, or our own."""
+    if path:
+        yield path
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as own:
+        own.write(SETTINGS)
+        own.flush()
+        yield own.name
 
 
 class _Run:
