@@ -35,6 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ca-port", type=int, metavar="PORT", help="Channel Access port (default 5064)")
     parser.add_argument("--data-port", type=int, metavar="PORT", help="data stream (default 9999; 0: any free one)")
     parser.add_argument("--monitor-port", type=int, metavar="PORT", help="monitor socket (default 9998; 0: any)")
+    parser.add_argument("--tango", metavar="DEVICE", help="serve this Tango device too, e.g. test/xspress3/1")
+    parser.add_argument("--tango-port", type=int, metavar="PORT", help="its port (default 10123; 0: any free one)")
     parser.add_argument("--log-file", metavar="FILE", help="log here too, rotating")
     parser.add_argument("--list-pvs", action="store_true", help="list all PVs and end")
     parser.add_argument("-v", "--verbose", action="store_true", help="log to the terminal what happens")
@@ -54,7 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configuration = read_configuration(options.config) if options.config else Configuration()
         for table, names in (
             (configuration.detector, ("emulate", "library", "channels")),
-            (configuration.server, ("prefix", "listen", "ca_port", "data_port", "monitor_port", "log_file")),
+            (
+                configuration.server,
+                ("prefix", "listen", "ca_port", "data_port", "monitor_port", "tango", "tango_port", "log_file"),
+            ),
         ):
             for name in names:
                 if (value := getattr(options, name)) is not None:

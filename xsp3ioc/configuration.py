@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ class Serve(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ca_port: int | None = None
     data_port: int = 9999
     monitor_port: int = 9998
+    tango: str = ""
+    """Name of the Tango device to serve too."""
+    tango_port: int = 10123
     pool: int = 1024
     """MiB of memory for frames that wait for the file or a subscriber."""
     connect: bool = True
@@ -79,7 +83,9 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             raise ConfigurationError("Say what to serve: --emulate (no hardware) or --library PATH of libxspress3.so")
         if not 1 <= hardware.channels <= 256:
             raise ConfigurationError(f"channels = {hardware.channels} is outside 1..256")
-        for name in ("data_port", "monitor_port"):
+        if self.server.tango and not re.fullmatch(r"[^/\s,#:*-][^/\s,#:*]*(/[^/\s,#:*]+){2}", self.server.tango):
+            raise ConfigurationError(f"tango = {self.server.tango} is no device name like test/xspress3/1")
+        for name in ("data_port", "monitor_port", "tango_port"):
             port = getattr(self.server, name)
             if not 0 <= port <= 65535:
                 raise ConfigurationError(f"{name} = {port} is outside 0..65535 (0: any free port)")

@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -25,6 +25,7 @@ from xsp3ioc.stream.detector import Detector, Places
 
 if TYPE_CHECKING:
     from xsp3ioc.server import Address
+    from xsp3ioc.tango.face import TangoFace
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ def run(configuration: Configuration, verbose: bool = False) -> int:
     _set_up_logging(configuration.server.log_file, verbose)
     # With the default of 5 ms a busy main thread takes the acquisition thread's turns: 35,800 frames/s became 4,400.
     sys.setswitchinterval(0.001)
+    if configuration.server.tango:
+        _import_tango()
     with _library(configuration) as library:
         detector = _detector(configuration, library)
         try:
@@ -60,6 +63,13 @@ def _set_up_logging(log_file: str, verbose: bool) -> None:
         handler.setFormatter(formatter)
     logging.basicConfig(level=logging.INFO, handlers=handlers)
     logging.getLogger("caproto").setLevel(logging.WARNING)
+
+
+def _import_tango() -> None:
+    try:
+        import xsp3ioc.tango.face  # noqa: F401
+    except ImportError as error:
+        raise ConfigurationError(f"--tango needs PyTango: pip install 'xsp3ioc[tango]' ({error})") from None
 
 
 @contextlib.contextmanager
@@ -135,12 +145,30 @@ def _put_first(detector: Detector, name: str, value: object) -> None:
             raise ConfigurationError(f"[parameters]: {name}: {error}") from None
 
 
+def _start_tango(configuration: Configuration, detector: Detector, ended: Callable[[], object]) -> TangoFace | None:
+    server = configuration.server
+    if not server.tango:
+        return None
+    from xsp3ioc.tango.face import TangoFace
+
+    try:
+        face = TangoFace(detector, server.tango, server.listen, server.tango_port, ended)
+        face.start()
+    except OSError as error:
+        detector.shut_down(2.0)
+        raise ConfigurationError(f"Cannot serve Tango on {server.listen}:{server.tango_port}: {error}") from None
+    return face
+
+
 async def _serve(configuration: Configuration, detector: Detector) -> int:
     # Imported here: what only lists PVs or finds its configuration wrong does not pay for it.
     from xsp3ioc.ioc import serve
 
     loop = asyncio.get_running_loop()
     asked, over = asyncio.Event(), asyncio.Event()
+
+    # Before our handlers: PyTango would take SIGINT away from them.
+    tango = _start_tango(configuration, detector, lambda: loop.call_soon_threadsafe(asked.set))
 
     def end(signum: int) -> None:
         if asked.is_set():
@@ -159,9 +187,9 @@ async def _serve(configuration: Configuration, detector: Detector) -> int:
         over.set()
 
     def started(address: Address) -> None:
-        _say_hello(configuration, detector, address)
         if configuration.server.connect:
             detector.put("connect", True, who="server")
+        _say_hello(configuration, detector, address, tango)
 
     ending = asyncio.create_task(shut_down())
     server = configuration.server
@@ -179,28 +207,36 @@ async def _serve(configuration: Configuration, detector: Detector) -> int:
         detector.shut_down(2.0)
         ending.cancel()
         raise ConfigurationError(f"Cannot serve Channel Access on {server.listen}: {error}") from None
+    finally:
+        if tango is not None:
+            tango.close()
     await ending
     return 0
 
 
-def _say_hello(configuration: Configuration, detector: Detector, address: Address) -> None:
+def _say_hello(
+    configuration: Configuration, detector: Detector, address: Address, tango: TangoFace | None
+) -> None:
     """Tell a person what is served, where, and how to reach it."""
     hardware = configuration.detector
     what = "an emulated Xspress3" if hardware.emulate else f"the Xspress3 behind {hardware.library}"
     p, r = configuration.prefix, configuration.server.detector_prefix
+    listen = configuration.server.listen
     lines = [
         f"Serving {what}: {hardware.channels} channels, {detector.values['size_x']} bins",
         f"  Channel Access  {p}{r}Acquire, {p}HDF1:Capture, {p}MCA1:ArrayData ...   (all: --list-pvs)",
+        *([f"  Tango           {tango.device_name('127.0.0.1' if listen == '0.0.0.0' else listen)}"] if tango else []),
         f"  data stream     {detector.data.endpoint}   (xsp3-print, xsp3-write)",
         f"  monitor         {detector.monitor.endpoint}",
         "To reach it from this host:",
         *(f"  export {name}={value}" for name, value in address.environment().items()),
     ]
-    if configuration.server.listen.startswith("127."):
+    if listen.startswith("127."):
         lines.append("Other hosts cannot reach it; --listen 0.0.0.0 lets them.")
     else:
         lines.append(f"To reach it from another host ({socket.gethostname()}):")
         lines += [f"  export {name}={value}" for name, value in address.environment(local=False).items()]
+        lines += [f"  Tango device {tango.device_name(socket.gethostname())}"] if tango else []
     lines.append("Ctrl-C stops it.")
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()

@@ -1,0 +1,133 @@
+"""The Tango face: PyTango's server, in a thread beside the others of this process."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+import tango
+import tango.server
+
+from xsp3ioc.stream.parameter import Update
+from xsp3ioc.tango.device import STATES, Core, Xspress3DS
+
+log = logging.getLogger(__name__)
+
+INSTANCE = "xsp3ioc"
+START = 10.0
+"""Seconds until the server is ready."""
+END = 2.0
+"""Seconds until its threads have ended."""
+TURN = 0.1
+"""Seconds between two looks of Tango's own thread whether a client's Kill has come."""
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+"""PyTango takes them when its server starts."""
+
+
+class TangoFace:
+    """One device, served without a database; a process can have one only, and only once."""
+
+    def __init__(self, core: Core, name: str, listen: str, port: int, ended: Callable[[], object]) -> None:
+        """Prepare to serve; `ended` is called in a thread of Tango when a client has ended the server (Kill)."""
+        Xspress3DS.core = core
+        self._core = core
+        self._name = name
+        # With a host's name instead of its address, the sockets of the events listen on all addresses.
+        self._listen = socket.gethostbyname(listen)
+        self.port = port
+        self._ended = ended
+        self._error: BaseException | None = None
+        self._ready, self._over = threading.Event(), threading.Event()
+        self._changes: SimpleQueue[tuple[str, Any] | None] = SimpleQueue()
+        # The process can end even if Tango does not.
+        self._threads = [
+            threading.Thread(target=self._serve, name="tango", daemon=True),
+            threading.Thread(target=self._push_changes, name="tango events", daemon=True),
+        ]
+
+    def device_name(self, host: str) -> str:
+        """Return the name that clients on `host`'s network use."""
+        return f"tango://{host}:{self.port}/{self._name}#dbase=no"
+
+    def start(self) -> None:
+        """Serve; call it in the main thread. OSError: the address or port cannot be used, or Tango cannot start."""
+        self.port = self._free_port()
+        handlers = {signum: signal.getsignal(signum) for signum in SIGNALS}
+        self._threads[0].start()
+        try:
+            if not self._ready.wait(START):
+                raise OSError(f"PyTango's server is not ready after {START:.0f} s")
+            if self._error is not None:
+                raise OSError(f"PyTango's server cannot start: {self._error}") from self._error
+        finally:
+            for signum, handler in handlers.items():
+                signal.signal(signum, handler)
+        self._core.subscribe(self._hear)
+        self._threads[1].start()
+
+    def close(self) -> None:
+        """Push what is still waiting, then end the server."""
+        self._changes.put(None)
+        for thread in reversed(self._threads):
+            if thread.is_alive():
+                thread.join(END)
+            self._over.set()
+        if self._threads[0].is_alive():
+            log.warning("PyTango's server has not ended in %.0f s, left behind", END)
+
+    def _free_port(self) -> int:
+        """Find a port if any will do; or say that it is in use, which omniORB would only write to the terminal."""
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((self._listen, self.port))
+            return trial.getsockname()[1]
+
+    def _serve(self) -> None:
+        arguments = [Xspress3DS.__name__, INSTANCE, "-nodb", "-dlist", self._name]
+        arguments += ["-ORBendPoint", f"giop:tcp:{self._listen}:{self.port}"]
+        try:
+            # run() comes back when its event loop says so; after unregister_server() alone it would not.
+            tango.server.run(
+                (Xspress3DS,),
+                arguments,
+                msg_stream=None,
+                event_loop=lambda: self._over.wait(TURN),
+                post_init_callback=self._ready.set,
+                raises=True,
+            )
+        except Exception as error:
+            # PyTango 10.3 always raises here when it has ended well: it shuts the same ORB down twice.
+            if not self._ready.is_set():
+                self._error = error
+        if self._ready.is_set() and not self._over.is_set():
+            self._ended()
+        self._ready.set()
+
+    # events
+
+    def _hear(self, update: Update) -> None:
+        """Queue what is to be pushed; the core holds its lock meanwhile, so the state belongs to this update."""
+        if update.name == "detector_state":
+            self._changes.put(("State", STATES[self._core.state]))
+        elif update.name == "status_message":
+            self._changes.put(("Status", update.value))
+
+    def _push_changes(self) -> None:
+        """Push one change after the other; this one thread does it, without any lock of the core."""
+        shown: dict[str, Any] = {}
+        with tango.EnsureOmniThread():
+            while (change := self._changes.get()) is not None:
+                name, value = change
+                if shown.get(name) == value:
+                    continue
+                shown[name] = value
+                try:
+                    # Asked each time: RestartServer makes a new device.
+                    tango.Util.instance().get_device_by_name(self._name).push(name, value)
+                except Exception:
+                    log.exception("Cannot push %s = %s", name, value)
