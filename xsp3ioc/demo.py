@@ -168,7 +168,7 @@ class _Run:
         return outcome
 
     def _set_up(self, directory: Path) -> None:
-        put = self._client.put
+        put = self._put
         self._until(lambda: self._client.get(f"{self._det}CONNECTED") == 1, "the detector is not connected")
         self._until(lambda: self._client.get(f"{self._det}Subscribers") > 0, self._tally.error or "nobody subscribes")
         put(f"{self._det}AcquireTime", self._options.exposure)
@@ -180,6 +180,12 @@ class _Run:
         put(f"{self._file}FileNumber", _next_number(directory))
         self._client.start(f"{self._file}Capture", 1)
         self._until(lambda: self._client.get(f"{self._file}Capture_RBV") == 1, "the file does not open", refusable=True)
+
+    def _put(self, name: str, value: float | str) -> None:
+        try:
+            self._client.put(name, value)
+        except ClientError as error:
+            raise DemoError(f"{error}: {self._message()}") from error
 
     def _acquire(self) -> list[str]:
         """Start the series and show its progress to the end; return what the server complains about."""
@@ -228,8 +234,9 @@ def _find_losses(outcome: Outcome) -> None:
     for what, frames in (("acquired", outcome.acquired), ("streamed", tally.frames), ("written", file.frames)):
         if frames != outcome.asked:
             outcome.complaints.append(f"{outcome.asked - frames} of {outcome.asked} frames were not {what}")
-    gaps = [*(tally.end.missing if tally.end else ()), *tally.gaps]
-    outcome.complaints += dict.fromkeys(f"frames {gap.first}..{gap.last}: {gap.reason}" for gap in gaps)
+    # What the server has lost, the subscriber misses too; the server knows why.
+    gaps = {(gap.first, gap.last): gap.reason for gap in [*tally.gaps, *(tally.end.missing if tally.end else ())]}
+    outcome.complaints += [f"frames {first}..{last}: {reason}" for (first, last), reason in gaps.items()]
     if tally.end is None:
         outcome.complaints.append(f"the stream did not end: {tally.error or 'no end message came'}")
     if not np.array_equal(tally.spectra, file.spectra):

@@ -79,8 +79,10 @@ class EmulatedServer:
             self._process.wait()
 
     def last_words(self) -> str:
-        """Return the end of what the server has said, indented."""
-        return "\n".join(f"  {line}" for line in self._said().splitlines()[-12:]) or "  (nothing)"
+        """Return the end of what the server has said behind its banner, indented."""
+        said = self._said().partition("Ctrl-C stops it.\n")
+        lines = (said[2] if said[1] else said[0]).splitlines()[-12:]
+        return "\n".join(f"  {line}" for line in lines) or "  (nothing)"
 
     def _wait_for_banner(self) -> re.Match[str]:
         deadline = time.monotonic() + START_TIMEOUT
