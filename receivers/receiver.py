@@ -24,11 +24,14 @@ from xsp3ioc.stream.messages import (
     Refused,
     SeriesEnd,
     block_from_parts,
+    block_from_pool,
     decode_from_server,
     encode,
 )
 
 log = logging.getLogger(__name__)
+
+NO_POOL = memoryview(b"")
 
 Event = Capture | Header | Block | SeriesEnd | CaptureEnd
 
@@ -51,8 +54,15 @@ class Receiver:
     restarted, is joined as soon as it can be reached.
     """
 
-    def __init__(self, endpoint: str, name: str, *, credit: int = 16, token: str = "") -> None:
+    def __init__(
+        self, endpoint: str, name: str, *, credit: int = 16, token: str = "", pool: memoryview = NO_POOL
+    ) -> None:
+        """`token` and `pool`, the server's memory, are for its own writer.
+
+        A block in that memory is only valid until the next event is asked for.
+        """
         self.endpoint = endpoint
+        self._pool = pool
         self.connected = False
         self.received = 0
         """Frames of the running series that arrived."""
@@ -177,7 +187,10 @@ class Receiver:
             message = decode_from_server(parts[0].buffer)
             if isinstance(message, Image):
                 self._owed += not image
-                block = block_from_parts(message, [part.buffer for part in parts[1:]])
+                if image:
+                    block = block_from_parts(message, [part.buffer for part in parts[1:]])
+                else:
+                    block = block_from_pool(message, self._pool)
                 self._count(block)
                 return block
         except ProtocolError as error:

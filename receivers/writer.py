@@ -9,6 +9,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import argparse  # noqa: E402
 import logging  # noqa: E402
+import mmap  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 import threading  # noqa: E402
@@ -16,13 +17,15 @@ from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from xsp3ioc.receivers.nexus import abandoned  # noqa: E402
-from xsp3ioc.receivers.receiver import Receiver, RefusedError  # noqa: E402
+from xsp3ioc.receivers.receiver import NO_POOL, Receiver, RefusedError  # noqa: E402
 from xsp3ioc.receivers.recording import Recording  # noqa: E402
 from xsp3ioc.receivers.remote import TEMPLATE, RemoteRecording  # noqa: E402
 
 log = logging.getLogger(__name__)
 
 TOKEN_VARIABLE = "XSP3IOC_TOKEN"  # noqa: S105
+POOL_VARIABLE = "XSP3IOC_POOL"
+"""File descriptor and size of the server's memory, `descriptor:bytes`."""
 CREDIT = 32
 """Blocks on their way: what a flush may hold up."""
 TICK = 0.1
@@ -79,7 +82,7 @@ def _child(endpoint: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     threading.Thread(target=_wait_for_parent, args=(stop,), daemon=True).start()
     token = os.environ.get(TOKEN_VARIABLE, "")
-    with Receiver(endpoint, "writer", credit=CREDIT, token=token) as receiver:
+    with Receiver(endpoint, "writer", credit=CREDIT, token=token, pool=_pool()) as receiver:
         # Only the reports of the one who has the token are taken.
         recording = Recording(receiver.report if token else lambda _: None)
         try:
@@ -88,6 +91,15 @@ def _child(endpoint: str) -> int:
             log.error("%s", error)
             return 1
     return 0
+
+
+def _pool() -> memoryview:
+    """Map the server's memory, in which the blocks lie; to read only."""
+    place = os.environ.get(POOL_VARIABLE)
+    if place is None:
+        return NO_POOL
+    descriptor, size = map(int, place.split(":"))
+    return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ))
 
 
 def _wait_for_parent(stop: threading.Event) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from xsp3ioc.sdk import STATUS_DTYPE, Xspress3
 from xsp3ioc.stream.formulas import TOTAL_TICKS, dead_time_factors
-from xsp3ioc.stream.messages import Block, FrameStatus
+from xsp3ioc.stream.messages import Arrays, Block, FrameStatus
 from xsp3ioc.stream.pool import Lease, Pool
 from xsp3ioc.stream.series import Series
 from xsp3ioc.stream.sockets import DataSocket
@@ -117,20 +117,21 @@ class Acquisition(threading.Thread):
         lease = self._lease(min(ready - first, sdk.ring - first % sdk.ring))
         if lease is None:
             return
-        count = len(lease.frames)
+        arrays = lease.arrays
+        count = len(arrays.frames)
         status = self._status[:count]
-        sdk.read_mca(first, lease.mca)
-        sdk.read_scalers(first, lease.scalers)
+        sdk.read_mca(first, arrays.mca)
+        sdk.read_scalers(first, arrays.scalers)
         # After the data: a frame that was overwritten while it was read says so now.
         sdk.frame_status(first, status)
         sdk.acknowledge(first, count)
         good = status["time_frame"] == np.arange(first, first + count)
-        lease.frames["markers"] = status["markers"]
-        lease.frames["status"] = FrameStatus.valid
+        arrays.frames["markers"] = status["markers"]
+        arrays.frames["status"] = FrameStatus.valid
         if good.all():
             series.acquired += count
         else:
-            count = self._mark_overrun(lease, good)
+            count = self._mark_overrun(arrays, good)
         if count:
             self._hand_on(lease, count)
 
@@ -165,7 +166,7 @@ class Acquisition(threading.Thread):
         series.next = first_kept
         return True
 
-    def _mark_overrun(self, lease: Lease, good: np.ndarray) -> int:
+    def _mark_overrun(self, arrays: Arrays, good: np.ndarray) -> int:
         """Return how many frames of the block are handed on: those before the first bad one, or all of them."""
         first = self._series.next
         bad = np.flatnonzero(~good)
@@ -176,9 +177,9 @@ class Acquisition(threading.Thread):
             return count
         for index in bad:
             self._overrun(first + int(index), first + int(index))
-        lease.mca[bad] = 0
-        lease.scalers[bad] = 0
-        lease.frames["status"][bad] = FrameStatus.overrun
+        arrays.mca[bad] = 0
+        arrays.scalers[bad] = 0
+        arrays.frames["status"][bad] = FrameStatus.overrun
         self._series.acquired += int(good.sum())
         return len(good)
 
@@ -195,12 +196,10 @@ class Acquisition(threading.Thread):
 
     def _hand_on(self, lease: Lease, count: int) -> None:
         series = self._series
-        scalers = lease.scalers[:count]
-        factors = lease.factors[:count]
-        frames = lease.frames[:count]
+        mca, scalers, factors, frames = (array[:count] for array in lease.arrays)
         dead_time_factors(scalers, series.event_widths, factors)
         frames["time"] = self._times(scalers[:, 0, TOTAL_TICKS])
-        block = Block(series.id, series.next, lease.mca[:count], scalers, factors, frames)
+        block = Block(series.id, series.next, mca, scalers, factors, frames, lease.place)
         series.latest = block
         self._data.publish(block.image(self.messages), block, series.audience)
         self.messages += 1

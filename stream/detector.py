@@ -74,7 +74,7 @@ class Detector(AcquisitionCommands):
         except OSError:
             self._directory.cleanup()
             raise
-        self.recorder = Recorder(self.data, private, token, self._hear_capture, self._on_written)
+        self.recorder = Recorder(self.data, private, token, self.pool, self._hear_capture, self._on_written)
         self.recorder.start()
         self._ended = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="watchdog", daemon=True)

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -180,6 +180,9 @@ class Image(Message, tag="image"):
     shape: tuple[int, int, int]
     type: str = "uint32"
     compression: str = "none"
+    shared: tuple[int, int] | msgspec.UnsetType = msgspec.UNSET
+    """For the server's own writer, which gets no other parts: where the block lies in the server's memory (bytes from
+    its begin), and for how many frames it was laid out. It stays there until its credit is returned."""
 
 
 class Gap(msgspec.Struct):
@@ -250,9 +253,42 @@ def _decode(decoder: msgspec.json.Decoder, part: bytes | memoryview) -> Any:
         raise ProtocolError(f"not a message of {PROTOCOL} {VERSION}: {error}") from error
 
 
+class Arrays(NamedTuple):
+    """A block's arrays over one piece of memory."""
+
+    mca: NDArray[np.uint32]
+    """(frames, channels, bins), counts."""
+    scalers: NDArray[np.uint32]
+    """(frames, channels, 9)."""
+    factors: NDArray[np.float64]
+    """(frames, channels)."""
+    frames: NDArray[np.void]
+    """(frames,) of FRAME_DTYPE."""
+
+
+def frame_bytes(channels: int, bins: int) -> int:
+    """Bytes that `lay_out` needs per frame."""
+    return channels * (bins * 4 + SCALERS * 4 + 8) + FRAME_DTYPE.itemsize
+
+
+def lay_out(room: NDArray[np.uint8], frames: int, channels: int, bins: int) -> Arrays:
+    """Lay the arrays of `frames` frames over `room`, bytes."""
+    # All start at multiples of 8 bytes, for any number of channels, if the scalers come last.
+    factors = frames * channels * bins * 4
+    infos = factors + frames * channels * 8
+    scalers = infos + frames * FRAME_DTYPE.itemsize
+    end = scalers + frames * channels * SCALERS * 4
+    return Arrays(
+        room[:factors].view("<u4").reshape(frames, channels, bins),
+        room[scalers:end].view("<u4").reshape(frames, channels, SCALERS),
+        room[factors:infos].view("<f8").reshape(frames, channels),
+        room[infos:scalers].view(FRAME_DTYPE),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Consecutive frames of one series, as arrays over one piece of memory each."""
+    """Consecutive frames of one series."""
 
     series_id: int
     first: int
@@ -264,6 +300,8 @@ class Block:
     """(frames, channels)."""
     frames: NDArray[np.void]
     """(frames,) of FRAME_DTYPE."""
+    place: tuple[int, int] | None = None
+    """Where it lies in the server's pool: bytes from the begin, frames of its layout."""
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -276,8 +314,9 @@ class Block:
 
     def image(self, msg_number: int) -> Image:
         """Return the JSON part of the block's message."""
+        channels, bins = self.mca.shape[1:]
         return Image(
-            msg_number=msg_number, series_id=self.series_id, frame=self.first, shape=self.mca.shape  # type: ignore[arg-type]
+            msg_number=msg_number, series_id=self.series_id, frame=self.first, shape=(len(self), channels, bins)
         )
 
     def parts(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
@@ -303,3 +342,16 @@ def block_from_parts(image: Image, parts: Sequence[Any]) -> Block:
         )
     except ValueError as error:
         raise ProtocolError(f"image of shape {image.shape}: {error}") from error
+
+
+def block_from_pool(image: Image, pool: memoryview) -> Block:
+    """Block whose arrays lie in the server's `pool`; valid until its credit is returned."""
+    frames, channels, bins = image.shape
+    if image.shared is msgspec.UNSET:
+        raise ProtocolError("image without parts that does not say where it lies")
+    start, laid_out = image.shared
+    stop = start + laid_out * frame_bytes(channels, bins)
+    if not (0 <= start and frames <= laid_out and stop <= len(pool)):
+        raise ProtocolError(f"image at {start}..{stop} of a memory of {len(pool)} bytes")
+    arrays = lay_out(np.frombuffer(pool[start:stop], np.uint8), laid_out, channels, bins)
+    return Block(image.series_id, image.frame, *(array[:frames] for array in arrays))

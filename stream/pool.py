@@ -7,15 +7,17 @@ one array, and that one dies with the last of them, in whatever thread (ZeroMQ's
 
 from __future__ import annotations
 
+import mmap
+import os
 import threading
 import weakref
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xsp3ioc.stream.messages import FRAME_DTYPE, SCALERS
+from xsp3ioc.stream.messages import Arrays, frame_bytes, lay_out
 
 SLAB_BYTES = 1 << 20
 """Spectra per block at most: socket and file writes are fastest there (measured; 4 MiB is 7 times slower)."""
@@ -24,7 +26,8 @@ _ALIGN = 64
 
 @dataclass(eq=False)
 class _Slab:
-    memory: NDArray[np.uint8]
+    start: int
+    """Bytes from the begin of the memory."""
     used: int = 0
     """Frames given away since the slab was free."""
     blocks: int = 0
@@ -38,23 +41,20 @@ class _Watch(weakref.ref):
     slab: _Slab
 
 
-@dataclass(slots=True)
-class Lease:
+class Lease(NamedTuple):
     """Room for a block, to be filled by its one owner before others see it."""
 
-    mca: NDArray[np.uint32]
-    """(frames, channels, bins)."""
-    scalers: NDArray[np.uint32]
-    """(frames, channels, 9)."""
-    factors: NDArray[np.float64]
-    """(frames, channels)."""
-    frames: NDArray[np.void]
-    """(frames,) of FRAME_DTYPE."""
+    arrays: Arrays
+    place: tuple[int, int]
+    """Where it lies: bytes from the begin of the memory, frames of its layout."""
 
 
 @dataclass(eq=False)
 class Pool:
-    """Room for at most `limit` bytes of spectra of (channels, bins); it grows as needed and is never given back."""
+    """Room for at most `limit` bytes of spectra of (channels, bins); it grows as needed and is never given back.
+
+    The memory can be mapped by a child process (`descriptor`, `size`).
+    """
 
     channels: int
     bins: int
@@ -63,6 +63,12 @@ class Pool:
     """Frames that a slab holds: the largest block."""
     slabs: int = field(init=False)
     """How many slabs there may be."""
+    size: int = field(init=False)
+    """Bytes of the memory."""
+    descriptor: int = field(init=False)
+    """File descriptor of the memory."""
+    _memory: memoryview = field(init=False)
+    _slot_bytes: int = field(init=False)
     _free: list[_Slab] = field(init=False, default_factory=list)
     _made: int = field(init=False, default=0)
     _filling: _Slab | None = field(init=False, default=None)
@@ -71,12 +77,16 @@ class Pool:
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        frame_bytes = self.channels * self.bins * 4
-        self.slab_frames = max(1, SLAB_BYTES // frame_bytes)
+        spectra = self.channels * self.bins * 4
+        self.slab_frames = max(1, SLAB_BYTES // spectra)
         # Four slabs at the least: one is being filled, one sent, one written, one shown.
-        self.slabs = max(4, self.limit // (self.slab_frames * frame_bytes))
-        slot = frame_bytes + self.channels * (SCALERS * 4 + 8) + FRAME_DTYPE.itemsize
-        self._slot_bytes = -(-slot // _ALIGN) * _ALIGN
+        self.slabs = max(4, self.limit // (self.slab_frames * spectra))
+        self._slot_bytes = -(-frame_bytes(self.channels, self.bins) // _ALIGN) * _ALIGN
+        self.size = self.slabs * self.slab_frames * self._slot_bytes
+        # Pages exist from their first use on, so the limit costs nothing until it is needed.
+        self.descriptor = os.memfd_create("xsp3ioc-pool")
+        os.ftruncate(self.descriptor, self.size)
+        self._memory = memoryview(mmap.mmap(self.descriptor, self.size))
         self._free = [self._make() for _ in range(min(8, self.slabs))]
 
     def lease(self, frames: int) -> Lease | None:
@@ -89,16 +99,16 @@ class Pool:
                 if slab is None:
                     return None
             frames = min(frames, self.slab_frames - slab.used)
-            start = slab.used * self._slot_bytes
+            start = slab.start + slab.used * self._slot_bytes
             slab.used += frames
             slab.blocks += 1
         # numpy lets a view keep its base's base alive instead of its base, except where that is not an array: so the
         # lease is an array over a memoryview, and every array made of it keeps exactly this one alive.
-        room = np.frombuffer(memoryview(slab.memory)[start : start + frames * self._slot_bytes], np.uint8)
+        room = np.frombuffer(self._memory[start : start + frames * self._slot_bytes], np.uint8)
         watch = _Watch(room, self._gone)
         watch.slab = slab
         self._watches[id(watch)] = watch
-        return self._arrays(room, frames)
+        return Lease(lay_out(room, frames, self.channels, self.bins), (start, frames))
 
     def _gone(self, watch: _Watch) -> None:
         # Called wherever the last reference goes, a garbage collection included: it must not take a lock.
@@ -112,20 +122,6 @@ class Pool:
             self._collect()
             return 1.0 - (self._made - len(self._free)) / self.slabs
 
-    def _arrays(self, room: NDArray[np.uint8], frames: int) -> Lease:
-        channels, bins = self.channels, self.bins
-        # All start at multiples of 8 bytes, for any number of channels, if the scalers come last.
-        factors = frames * channels * bins * 4
-        infos = factors + frames * channels * 8
-        scalers = infos + frames * FRAME_DTYPE.itemsize
-        end = scalers + frames * channels * SCALERS * 4
-        return Lease(
-            room[:factors].view("<u4").reshape(frames, channels, bins),
-            room[scalers:end].view("<u4").reshape(frames, channels, SCALERS),
-            room[factors:infos].view("<f8").reshape(frames, channels),
-            room[infos:scalers].view(FRAME_DTYPE),
-        )
-
     def _take(self) -> _Slab | None:
         # The slab used last comes first: it is still in the processor's cache.
         if self._free:
@@ -133,11 +129,12 @@ class Pool:
         return self._make() if self._made < self.slabs else None
 
     def _make(self) -> _Slab:
-        # Zeros are written, not asked for: the pages exist before the first frame needs them.
-        memory = np.empty(self.slab_frames * self._slot_bytes, np.uint8)
-        memory.fill(0)
+        length = self.slab_frames * self._slot_bytes
+        start = self._made * length
+        # Written to, so that its pages exist before the first frame needs them.
+        np.frombuffer(self._memory[start : start + length], np.uint8).fill(0)
         self._made += 1
-        return _Slab(memory)
+        return _Slab(start)
 
     def _collect(self) -> None:
         while self._returned:

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from xsp3ioc.stream.messages import Capture, CaptureEnd, Closed, Failed, Opened, Written
+from xsp3ioc.stream.pool import Pool
 from xsp3ioc.stream.sockets import DataSocket, Report
 from xsp3ioc.stream.subscribers import Audience
 
@@ -59,6 +60,7 @@ class Recorder:
         data: DataSocket,
         endpoint: str,
         token: str,
+        pool: Pool,
         on_change: Callable[[CaptureFile], None],
         on_written: Callable[[Written], None],
     ) -> None:
@@ -66,6 +68,7 @@ class Recorder:
         self._data = data
         self._endpoint = endpoint
         self._token = token
+        self._pool = pool
         self._on_change = on_change
         self._on_written = on_written
         self._process: subprocess.Popen[bytes] | None = None
@@ -95,7 +98,9 @@ class Recorder:
                 [sys.executable, "-m", "xsp3ioc.receivers.writer", "--connect", self._endpoint, "--child"],
                 stdin=subprocess.PIPE,
                 start_new_session=True,
-                env=os.environ | {"XSP3IOC_TOKEN": self._token},
+                env=os.environ
+                | {"XSP3IOC_TOKEN": self._token, "XSP3IOC_POOL": f"{self._pool.descriptor}:{self._pool.size}"},
+                pass_fds=(self._pool.descriptor,),
             )
             threading.Thread(target=self._watch, args=(self._process,), name="writer watch", daemon=True).start()
 

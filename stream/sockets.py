@@ -149,11 +149,8 @@ class DataSocket(_Socket):
 
     def _send(self, subscriber: Subscriber) -> None:
         while (item := subscriber.next()) is not None:
-            parts: list[Any] = [subscriber.identity, subscriber.head(item)]
-            if item.block is not None:
-                parts += item.block.parts()
             try:
-                self._socket.send_multipart(parts, zmq.DONTWAIT, copy=False)
+                self._socket.send_multipart([subscriber.identity, *subscriber.parts(item)], zmq.DONTWAIT, copy=False)
             except zmq.ZMQError as error:
                 del self.subscribers.known[subscriber.identity]
                 log.info("Subscriber %r left the data socket (%s)", subscriber.name, error.strerror)
@@ -181,10 +178,10 @@ class DataSocket(_Socket):
             if subscriber is None:
                 self._join(identity, message)
         elif subscriber is None:
-            raise ProtocolError("hello comes first")
+            # Meant for a server that was here before, or from one who was given up: it will say hello.
+            log.debug("Data socket: %s without hello", type(message).__name__)
         elif isinstance(message, Credit):
-            subscriber.credit = min(subscriber.credit + max(0, message.n), MOST_CREDIT)
-            subscriber.stuck = False
+            subscriber.give_credit(message.n)
         elif subscriber.writer:
             self._on_report(message)
         else:

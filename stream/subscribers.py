@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import msgspec
 
@@ -58,7 +59,9 @@ class Subscriber:
     name: str
     credit: int
     writer: bool = False
-    """The server's own file writer: never cut off, its messages are addressed to it alone."""
+    """The server's own file writer: never cut off, and it finds blocks in our memory instead of getting them."""
+    flight: deque[Block] = field(default_factory=deque)
+    """Blocks that the writer looks at in our memory; each credit lets one go."""
     queue: deque[Item] = field(default_factory=deque)
     waiting: int = 0
     """Frames in the queue."""
@@ -81,7 +84,26 @@ class Subscriber:
         if item.block is not None:
             self.credit -= 1
             self.waiting -= len(item.block)
+            if self.writer:
+                self.flight.append(item.block)
         return item
+
+    def parts(self, item: Item) -> list[Any]:
+        """Return the parts of the message for this subscriber."""
+        message = item.message
+        if self.writer and isinstance(message, Image) and item.block is not None and item.block.place is not None:
+            return [encode(msgspec.structs.replace(message, shared=item.block.place))]
+        if isinstance(message, SeriesEnd) and self.lost:
+            # The end of a series tells each what it lost itself.
+            return [encode(msgspec.structs.replace(message, lost=self.lost))]
+        return [item.head] if item.block is None else [item.head, *item.block.parts()]
+
+    def give_credit(self, blocks: int) -> None:
+        """Take back credit: so many blocks are consumed."""
+        self.credit = min(self.credit + max(0, blocks), MOST_CREDIT)
+        self.stuck = False
+        for _ in range(min(blocks, len(self.flight))):
+            self.flight.popleft()
 
     @property
     def oldest(self) -> int | None:
@@ -103,11 +125,6 @@ class Subscriber:
         self.lost += gaps
         return gaps
 
-    def head(self, item: Item) -> bytes:
-        """JSON part of `item` for this subscriber: the end of a series tells it what it lost itself."""
-        if isinstance(item.message, SeriesEnd) and self.lost:
-            return encode(msgspec.structs.replace(item.message, lost=self.lost))
-        return item.head
 
 class Subscribers:
     """Everybody on the data socket: who gets which message, who is behind, who has to be cut off.
