@@ -1,0 +1,114 @@
+"""What cannot start says so in one line, at once, with exit code 2."""
+
+import socket
+
+import pytest
+from cli_command import refused, xsp3ioc
+from server_process import free_port
+
+
+@pytest.fixture
+def occupied():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        yield sock.getsockname()[1]
+
+
+def test_nothing_to_serve(tmp_path):
+    assert "--emulate" in refused(xsp3ioc(cwd=tmp_path))
+
+
+def test_both_detectors(tmp_path):
+    result = xsp3ioc("--emulate", "--library", "x.so", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "not allowed with" in result.stderr
+
+
+def test_unknown_option(tmp_path):
+    result = xsp3ioc("--emulat0r", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "--emulat0r" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[server]\nprefx = 'a'", "prefx"),
+        ("[detector]\nchanels = 4", "chanels"),
+        ("[servr]\n", "servr"),
+        ("[emulator]\nspeed = 4", "speed"),
+        ("[parameters]\nexposure = 4", "exposure"),
+        ("[parameters]\nevent_width = [1, 2]", "event_width has 2 values"),
+        ("[server]\ndata_port = 70000", "data_port = 70000"),
+        ("[server]\ndata_port = 'x'", "data_port"),
+        ("[detector]\nchannels = 0", "channels = 0"),
+        ("[detector\n", "is not TOML"),
+    ],
+)
+def test_wrong_configuration(tmp_path, text, named):
+    config = tmp_path / "my.toml"
+    config.write_text(text)
+    line = refused(
+        xsp3ioc(
+            "--emulate", "--config", config, "--ca-port", free_port(), "--monitor-port", 0,
+            *(() if "data_port" in text else ("--data-port", 0)), cwd=tmp_path,
+        )
+    )  # fmt: skip
+    assert named in line
+
+
+def test_refused_parameter_is_the_last_thing_said(tmp_path):
+    # The core's log has it too: the same as when a client writes it.
+    config = tmp_path / "my.toml"
+    config.write_text("[parameters]\nframes = 0")
+    result = xsp3ioc("--emulate", "--config", config, "--data-port", 0, "--monitor-port", 0, cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == "xsp3ioc: [parameters]: frames: NumImages = 0 is below 1"
+
+
+def test_no_configuration(tmp_path):
+    assert "nowhere.toml" in refused(xsp3ioc("--emulate", "--config", "nowhere.toml", cwd=tmp_path))
+
+
+def test_no_library_there(tmp_path):
+    assert "nowhere.so" in refused(xsp3ioc("--library", "./nowhere.so", cwd=tmp_path))
+
+
+def test_library_that_is_none(tmp_path):
+    library = tmp_path / "libxspress3.so"
+    library.write_text("no library")
+    assert str(library) in refused(xsp3ioc("--library", library, cwd=tmp_path))
+
+
+def test_library_without_the_functions(tmp_path):
+    # A library, but of something else.
+    line = refused(xsp3ioc("--library", "libc.so.6", "--data-port", 0, "--monitor-port", 0, cwd=tmp_path))
+    assert "libc.so.6" in line
+
+
+@pytest.mark.parametrize("which", ["data", "monitor"])
+def test_port_in_use(tmp_path, occupied, which):
+    ports = {"data": 0, "monitor": 0} | {which: occupied}
+    line = refused(
+        xsp3ioc(
+            "--emulate", "--ca-port", free_port(), "--data-port", ports["data"], "--monitor-port", ports["monitor"],
+            cwd=tmp_path,
+        )
+    )  # fmt: skip
+    assert str(occupied) in line
+
+
+def test_address_of_another_host(tmp_path):
+    line = refused(
+        xsp3ioc(
+            "--emulate", "--listen", "192.0.2.1", "--ca-port", free_port(), "--data-port", 0, "--monitor-port", 0,
+            cwd=tmp_path,
+        )
+    )  # fmt: skip
+    assert "192.0.2.1" in line
+
+
+def test_log_file_that_cannot_be(tmp_path):
+    line = refused(xsp3ioc("--emulate", "--log-file", tmp_path / "no" / "log", cwd=tmp_path))
+    assert "log file" in line
