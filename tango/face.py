@@ -105,6 +105,7 @@ class TangoFace:
             if not self._ready.is_set():
                 self._error = error
         if self._ready.is_set() and not self._over.is_set():
+            self._over.set()
             self._ended()
         self._ready.set()
 
@@ -123,11 +124,11 @@ class TangoFace:
         with tango.EnsureOmniThread():
             while (change := self._changes.get()) is not None:
                 name, value = change
-                if shown.get(name) == value:
+                if shown.get(name) == value or self._over.is_set():
                     continue
                 shown[name] = value
                 try:
-                    # Asked each time: RestartServer makes a new device.
+                    # Asked each time: RestartServer makes a new device, Kill leaves none.
                     tango.Util.instance().get_device_by_name(self._name).push(name, value)
-                except Exception:
-                    log.exception("Cannot push %s = %s", name, value)
+                except tango.DevFailed as error:
+                    log.warning("Cannot push %s = %s: %s", name, value, error.args[0].desc)

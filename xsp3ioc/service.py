@@ -156,7 +156,8 @@ def _start_tango(configuration: Configuration, detector: Detector, ended: Callab
         face.start()
     except OSError as error:
         detector.shut_down(2.0)
-        raise ConfigurationError(f"Cannot serve Tango on {server.listen}:{server.tango_port}: {error}") from None
+        where = f"{server.listen}:{server.tango_port}"
+        raise ConfigurationError(f"Cannot serve Tango on {where}: {error.strerror or error}") from None
     return face
 
 
