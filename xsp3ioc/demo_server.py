@@ -60,6 +60,11 @@ class EmulatedServer:
     ) -> None:
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """The server's process number."""
+        return self._process.pid
+
     def check(self) -> None:
         """Raise ServerError if the server has ended."""
         code = self._process.poll()

@@ -1,0 +1,91 @@
+"""The bare minimum that the same data need: what a throughput is compared with."""
+
+from __future__ import annotations
+
+import multiprocessing
+import struct
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import zmq
+
+BLOCK = (16, 4, 4096)
+CREDIT = 16
+
+
+def _drain(endpoint: str) -> None:
+    context = zmq.Context()
+    socket = context.socket(zmq.DEALER)
+    socket.connect(endpoint)
+    socket.send(b"hello")
+    while len(socket.recv_multipart(copy=False)) > 1:
+        socket.send(b"credit")
+    socket.close()
+    context.term()
+
+
+def raw_stream(frames: int) -> float:
+    """Frames/s of 1 MiB blocks from a ROUTER to one DEALER process on this host, with credit, and nothing else."""
+    context = zmq.Context()
+    socket = context.socket(zmq.ROUTER)
+    port = socket.bind_to_random_port("tcp://127.0.0.1")
+    peer = multiprocessing.get_context("spawn").Process(target=_drain, args=(f"tcp://127.0.0.1:{port}",))
+    peer.start()
+    identity, _ = socket.recv_multipart()
+    blocks = [np.ones(BLOCK, np.uint32) for _ in range(2 * CREDIT)]
+    small = [np.zeros((16, 4, 9), np.uint32), np.ones((16, 4)), np.zeros(16 * 16, np.uint8)]
+    credit = CREDIT
+    start = time.perf_counter()
+    count = frames // BLOCK[0]
+    for number in range(count):
+        while credit == 0 or socket.poll(0):
+            socket.recv_multipart()
+            credit += 1
+        credit -= 1
+        socket.send_multipart([identity, b"{}", blocks[number % len(blocks)], *small], copy=False)
+    while credit < CREDIT:
+        socket.recv_multipart()
+        credit += 1
+    seconds = time.perf_counter() - start
+    socket.send_multipart([identity, b"end"])
+    peer.join(10)
+    socket.close()
+    context.term()
+    return count * BLOCK[0] / seconds
+
+
+def _write(path: str, frames: int, spectra: np.ndarray, answer: object) -> None:
+    import bitshuffle
+    import h5py
+    import hdf5plugin
+
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset(
+            "data", (frames, *BLOCK[1:]), "<u4", chunks=BLOCK, maxshape=(None, *BLOCK[1:]), **hdf5plugin.Bitshuffle()
+        )
+        start = time.perf_counter()
+        for number in range(frames // BLOCK[0]):
+            block = spectra[number % len(spectra)]
+            chunk = struct.pack(">QI", block.nbytes, 8192) + bitshuffle.compress_lz4(block).tobytes()
+            data.id.write_direct_chunk((number * BLOCK[0], 0, 0), chunk)
+        file.flush()
+        answer.put(time.perf_counter() - start)  # type: ignore[attr-defined]
+
+
+def raw_file(frames: int, spectra: np.ndarray) -> float:
+    """Frames/s of one process that compresses (bslz4) and writes `spectra`, (blocks, *BLOCK), over and over."""
+    context = multiprocessing.get_context("spawn")
+    answer = context.Queue()
+    with tempfile.TemporaryDirectory(dir=memory_directory()) as directory:
+        writer = context.Process(target=_write, args=(str(Path(directory) / "raw.h5"), frames, spectra, answer))
+        writer.start()
+        seconds = answer.get(timeout=120)
+        writer.join(30)
+    return frames / seconds
+
+
+def memory_directory() -> str | None:
+    """Return a directory in memory, where there is one: what is measured is the program, not a disk."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
