@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ from xsp3ioc.stream.messages import Capture
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.pool import SLAB_BYTES
 from xsp3ioc.stream.recorder import CaptureFile, Recorder, RecordingError
+from xsp3ioc.stream.store import shorten
 
 STREAM_MODE = 2
 COMPRESSIONS = {0: "none", 3: "gzip", 5: "bslz4"}
@@ -21,12 +23,16 @@ ATTACH_TIMEOUT = 10.0
 OPEN_TIMEOUT = 10.0
 """Seconds for the writer to be there, and to open a file."""
 DISK_PATIENCE = 1.0
+_WIDEST = 99
+_WIDE = re.compile(r"%[^a-zA-Z%]*\d{3}")
 
 
 def full_file_name(template: str, path: str, name: str, number: int) -> str:
     """Apply the C format `template` to path, name and number, as areaDetector does; ValueError if it does not fit."""
     arguments: tuple[Any, ...] = (path, name, number)
     wanted = template.replace("%%", "").count("%")
+    if _WIDE.search(template):
+        raise ValueError(f"FileTemplate {template!r} asks for a field of more than {_WIDEST} characters")
     try:
         return template % arguments[:wanted]
     except (TypeError, ValueError) as error:
@@ -97,8 +103,12 @@ class FileCommands(Commanded):
             raise RuntimeError(f"Capture = 1: {self.values['full_file_name']} is being written already")
         if self.series is not None:
             raise RuntimeError("Capture = 1 while acquiring: open the file first, or stop the acquisition")
-        order = self._order()
-        self._wait_for_writer()
+        try:
+            order = self._order()
+            self._wait_for_writer()
+        except Exception as error:
+            self._show_file_error(str(error))
+            raise
         file = self.recorder.open(order)
         try:
             name = self._patiently(file.opened, OPEN_TIMEOUT, f"The file writer has not opened {order.filename}")
@@ -186,4 +196,4 @@ class FileCommands(Commanded):
     def _show_file_error(self, text: str) -> None:
         longest = self.parameters["write_message"].length - 1
         self.update("write_status", True)
-        self.update("write_message", text[:longest], severity=Severity.major)
+        self.update("write_message", shorten(text, longest), severity=Severity.major)

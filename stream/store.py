@@ -14,6 +14,17 @@ from xsp3ioc.stream.parameter import Parameter, Severity, Update, parameters
 log = logging.getLogger(__name__)
 
 
+def shorten(text: str, longest: int) -> str:
+    """Return `text` with at most `longest` characters: what is too much is left out in the middle of it.
+
+    The beginning names the thing, the end says what is wrong with it.
+    """
+    if len(text) <= longest:
+        return text
+    half = (longest - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"
+
+
 class Store(Declared):
     """`update` is the one way in which a value reaches a client; `subscribe` hears of every change, in order."""
 
@@ -67,7 +78,7 @@ class Store(Declared):
         """Show what happened, in words, and log it."""
         log.log(logging.INFO if severity is Severity.good else logging.ERROR, text)
         longest = self.parameters["status_message"].length - 1
-        self.update("status_message", text[:longest], severity=severity)
+        self.update("status_message", shorten(text, longest), severity=severity)
 
     def refuse(self, name: str, channel: int | None, error: Exception) -> None:
         """Show the old value again, as not accepted; say why."""
