@@ -99,7 +99,7 @@ def test_state_is_answered_during_a_storm_of_puts(pair):
     assert pair.tango.state() == "STANDBY"
 
 
-def test_a_restarted_device_goes_on(pair):
+def test_init_disturbs_nothing(pair):
     assert pair.tango.run("Init") == ""
     assert pair.tango.state() == "STANDBY"
 
