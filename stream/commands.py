@@ -159,7 +159,11 @@ class Commanded(Store, ABC):
             old = self.values[name] if channel is None else self.values[name][channel]
             value = parameter.convert(command.value)
             handler = getattr(self, f"_put_{name}", None)
-            pending = handler(value, channel) if handler else self.update(name, value, channel=channel)
+            pending = None
+            if handler:
+                pending = handler(value, channel)
+            else:
+                self.update(name, value, channel=channel)
             label = parameter.label.format(chan=(channel or 0) + 1)
             put_log.info("%s %s %r was %r", command.who, label, value, old)
         except Exception as error:
