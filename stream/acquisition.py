@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 0.01
 """Seconds between two looks at the progress, at most; half a frame if that is less."""
+EASY_SLABS = 64
+"""Slabs in use above which frames wait in the ring, as long as that has room."""
+SUBSCRIBER_PATIENCE = 1.0
+"""Seconds for which the acquisition waits for a full pool before the slowest subscriber is cut off."""
 
 
 class Acquisition(threading.Thread):
@@ -136,21 +140,34 @@ class Acquisition(threading.Thread):
             self._hand_on(lease, count)
 
     def _lease(self, frames: int) -> Lease | None:
-        """Room for frames; the slowest subscriber pays for it, then the ring fills. None: the series is given up."""
-        while (lease := self._pool.lease(frames)) is None:
-            cut = self._data.subscribers.cut_laggiest()
-            if cut is not None:
-                name, gaps = cut
-                text = ", ".join(f"{gap.first}..{gap.last}" for gap in gaps)
-                log.warning("Subscriber %r is too slow and lost frames %s of series %d", name, text, self._series.id)
-                continue
-            if self._series.abandoned.is_set():
+        """Room for frames, when it is time to read them. None: the series is given up.
+
+        While the sinks are behind and the ring has room, frames are as safe there as in the pool: so the pool stays
+        small, and its memory in the processor's cache. Then the pool fills, then the ring; a subscriber that takes
+        nothing, or is the last one behind when the ring is half full, pays for it before the acquisition does.
+        """
+        series, pool, ring = self._series, self._pool, self._sdk.ring
+        since = time.monotonic()
+        while True:
+            pressed = self.furthest - series.next > ring // 4
+            if (pressed or pool.in_use < EASY_SLABS) and (lease := pool.lease(frames)) is not None:
+                return lease
+            if series.abandoned.is_set():
                 return None
-            time.sleep(0.001)
+            full = pool.in_use >= pool.slabs
+            if full and (self.furthest - series.next > ring // 2 or time.monotonic() - since > SUBSCRIBER_PATIENCE):
+                self._cut_laggiest()
+            time.sleep(0.0005)
             self._look()
             if self._skip_overwritten():
                 return None
-        return lease
+
+    def _cut_laggiest(self) -> None:
+        cut = self._data.subscribers.cut_laggiest()
+        if cut is not None:
+            name, gaps = cut
+            text = ", ".join(f"{gap.first}..{gap.last}" for gap in gaps)
+            log.warning("Subscriber %r is too slow and lost frames %s of series %d", name, text, self._series.id)
 
     def _skip_overwritten(self) -> bool:
         """Leave out frames that are surely gone: more than a whole ring behind."""

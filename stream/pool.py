@@ -116,11 +116,16 @@ class Pool:
         del self._watches[id(watch)]
 
     @property
-    def headroom(self) -> float:
-        """Part of the pool that is free, 0..1."""
+    def in_use(self) -> int:
+        """Slabs that are not free."""
         with self._lock:
             self._collect()
-            return 1.0 - (self._made - len(self._free)) / self.slabs
+            return self._made - len(self._free)
+
+    @property
+    def headroom(self) -> float:
+        """Part of the pool that is free, 0..1."""
+        return 1.0 - self.in_use / self.slabs
 
     def _take(self) -> _Slab | None:
         # The slab used last comes first: it is still in the processor's cache.

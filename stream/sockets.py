@@ -66,10 +66,13 @@ class _Socket(ABC):
         self.endpoint: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         """The last one of `endpoints`, with the port that it got."""
         self._stopping = False
+        self._asleep = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK)
         self._thread = threading.Thread(target=self._run, name=option.strip("-"), daemon=True)
 
     def _wake_up(self) -> None:
+        if not self._asleep:
+            return  # it looks once more before it sleeps
         with contextlib.suppress(OSError):  # closed meanwhile
             os.eventfd_write(self._wake, 1)
 
@@ -78,12 +81,20 @@ class _Socket(ABC):
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._wake, zmq.POLLIN)
         while not self._stopping:
-            events = dict(poller.poll())
+            # First asleep, then a look at what there is: a wake-up in between is not lost. Waking a thread that is
+            # awake costs the acquisition thread its turn.
+            self._asleep = True
+            events = dict(poller.poll(0 if self._stopping or self._busy() else None))
+            self._asleep = False
             if self._wake in events:
                 os.eventfd_read(self._wake)
             self._turn(self._socket in events)
         self._turn(False)
         self._socket.close()
+
+    def _busy(self) -> bool:
+        """Whether there is something to do at once."""
+        return False
 
     @abstractmethod
     def _turn(self, readable: bool) -> None:
@@ -137,6 +148,9 @@ class DataSocket(_Socket):
         """Queue a message; from any thread, never waits."""
         self.subscribers.inbox.append(Item(message, encode(message), block, audience))
         self._wake_up()
+
+    def _busy(self) -> bool:
+        return bool(self.subscribers.inbox)
 
     def _turn(self, readable: bool) -> None:
         with self.subscribers.changed:
