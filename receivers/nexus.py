@@ -70,7 +70,7 @@ class NexusFile:
         self.series = 0
         """Series that have begun."""
         self.missing = 0
-        """Frames of the running series that are missing."""
+        """Frames of the running series that are missing, or marked as not valid."""
         self.flushed = 0
         """Frames that a crash does not take away."""
         self._capture = capture
@@ -118,6 +118,7 @@ class NexusFile:
             self._chunks.append(block.mca)
             self._rows.append(block, self.series - 1)
             self._next = block.end
+            self.missing += int(np.count_nonzero(block.frames["status"]))
 
     def end_series(self, end: SeriesEnd) -> None:
         """End the running series: its last frames are marked as missing if they never came; flushed."""

@@ -45,7 +45,7 @@ class Recording:
         self._late = False
         self._failed = False
         self._flushed = self._reported = 0.0
-        self._reported_frames = 0
+        self._reported_frames = self._reported_missing = 0
 
     @property
     def path(self) -> str | None:
@@ -103,7 +103,7 @@ class Recording:
             return
         self.close()
         self._capture, self._header, self._failed = capture, None, False
-        self._reported_frames = 0
+        self._reported_frames = self._reported_missing = 0
         self._file = self._create(capture)
         self._flushed = self._reported = time.monotonic()
         log.info("Opened %s", self._file.path)
@@ -142,7 +142,14 @@ class Recording:
             return
         if file is None:
             # The capture was full before its series was over.
-            self._report(Written(capture_id=capture.capture_id, frames=self._reported_frames, series_id=end.series_id))
+            self._report(
+                Written(
+                    capture_id=capture.capture_id,
+                    frames=self._reported_frames,
+                    series_id=end.series_id,
+                    missing=self._reported_missing,
+                )
+            )
             return
         file.end_series(end)
         self._flushed = time.monotonic()
@@ -166,7 +173,7 @@ class Recording:
         self._report(Closed(capture_id=capture.capture_id, filename=file.path, frames=file.frames))
 
     def _report_written(self, file: NexusFile, capture: Capture, series_id: int | None = None) -> None:
-        self._reported, self._reported_frames = time.monotonic(), file.frames
+        self._reported, self._reported_frames, self._reported_missing = time.monotonic(), file.frames, file.missing
         self._report(
             Written(capture_id=capture.capture_id, frames=file.frames, series_id=series_id, missing=file.missing)
         )

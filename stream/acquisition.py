@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from xsp3ioc.sdk import STATUS_DTYPE, Xspress3
+from xsp3ioc.sdk import STATUS_DTYPE, Xspress3, Xspress3Error
 from xsp3ioc.stream.formulas import TOTAL_TICKS, dead_time_factors
 from xsp3ioc.stream.messages import Arrays, Block, FrameStatus
 from xsp3ioc.stream.pool import Lease, Pool
@@ -60,6 +60,7 @@ class Acquisition(threading.Thread):
         except Exception as error:
             log.exception("Series %d failed at frame %d", series.id, series.next)
             series.reason, series.error = "failed", str(error)
+            self._stop_failed()
         finally:
             self._on_end(series)
 
@@ -76,13 +77,14 @@ class Acquisition(threading.Thread):
             if wanted:
                 ready = min(ready, wanted)
             idle = ready <= series.next
+            look_again = time.monotonic() + LONGEST_SLEEP
             while series.next < ready and not series.abandoned.is_set():
                 self._read_block(ready)  # at least one frame, or the reason why not
                 if series.error:
                     self._sdk.stop()
                     return
-                if series.stop_asked.is_set() and not stopping:
-                    break  # the hardware stops first
+                if not stopping and (series.stop_asked.is_set() or time.monotonic() > look_again):
+                    break  # the hardware stops first; or how far it is must be known, for the room that is left
             if stopping:
                 series.reason = series.reason if series.reason != "complete" else "stopped"
                 if series.next < ready:
@@ -93,6 +95,14 @@ class Acquisition(threading.Thread):
                 return
             if idle:
                 series.stop_asked.wait(pause)
+
+    def _stop_failed(self) -> None:
+        if self._series.abandoned.is_set():
+            return  # the hardware may be somebody else's by now
+        try:
+            self._sdk.stop()
+        except Xspress3Error as error:
+            log.error("Nor can it be stopped: %s", error)
 
     def _look(self) -> int:
         progress = self._sdk.progress()

@@ -119,6 +119,9 @@ class LibcaClient:
         """Until a record shows a value."""
         self.wait(lambda: self.get(name) == value, f"{name} = {value}", seconds)
 
+    def wait_for_severity(self, name, severity, seconds=TIMEOUT):
+        self.wait(lambda: self.read(name).severity == severity, f"{name} of severity {severity}", seconds)
+
     def wait_above(self, name, value, seconds=TIMEOUT):
         self.wait(lambda: self.get(name) > value, f"{name} > {value}", seconds)
 
