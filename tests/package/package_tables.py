@@ -1,0 +1,71 @@
+"""The tables in docs/ that follow from the code; `python tests/package/package_tables.py` writes them anew."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from xsp3ioc.stream import messages
+from xsp3ioc.stream.declared import Declared
+from xsp3ioc.stream.life import TRANSITIONS
+from xsp3ioc.stream.parameter import parameters
+
+DOCS = Path(__file__).parents[2] / "docs"
+PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def table(*rows: tuple[object, ...]) -> str:
+    head, *rest = [" | ".join(str(cell).replace("|", "\\|") for cell in row) for row in rows]
+    lines = [head, " | ".join(["---"] * len(rows[0])), *rest]
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def states() -> str:
+    return table(
+        ("state", "event", "next state"),
+        *((before.value, event, after.value) for (before, event), after in TRANSITIONS.items()),
+    )
+
+
+def protocol() -> str:
+    rows = []
+    for kind in vars(messages).values():
+        if isinstance(kind, type) and issubclass(kind, messages.Message) and kind is not messages.Message:
+            tag = kind.__struct_config__.tag
+            fields = ", ".join(field.name for field in msgspec.structs.fields(kind))
+            rows.append((f"`{tag}`", fields, (kind.__doc__ or "").splitlines()[0]))
+    return table(("htype", "fields", "meaning"), *rows)
+
+
+def settings() -> str:
+    rows = []
+    for parameter in parameters(Declared).values():
+        if not parameter.writable or parameter.command:
+            continue
+        if parameter.choices:
+            values = ", ".join(f"{number} {name}" for number, name in enumerate(parameter.choices))
+        elif parameter.low is not None:
+            high = f"{parameter.high:g}" if isinstance(parameter.high, float) else parameter.high
+            values = f"{parameter.low:g} .. {high}" if high is not None else f"from {parameter.low:g}"
+        else:
+            values = ""
+        pv = parameter.pv.removeprefix("/") if parameter.pv.startswith("/") else f"det1:{parameter.pv}"
+        default = int(parameter.default) if isinstance(parameter.default, bool) else parameter.default
+        name = f"`{parameter.name}`" + (" *" if parameter.per_channel else "")
+        rows.append((name, f"`{pv}`", f"`{default}`" if default != "" else "", parameter.unit, values, parameter.doc))
+    return table(("name", "PV", "default", "unit", "values", "meaning"), *rows)
+
+
+TABLES = {"states": states, "protocol": protocol, "settings": settings}
+
+
+def current(text: str) -> str:
+    """The text of a page with its tables as they should be."""
+    return PLACE.sub(lambda found: found[1] + TABLES[found[2]]() + found[3], text)
+
+
+if __name__ == "__main__":
+    for page in DOCS.glob("*.md"):
+        page.write_text(current(page.read_text()))
