@@ -10,8 +10,9 @@ from collections.abc import Callable
 import numpy as np
 
 from xsp3ioc.sdk import STATUS_DTYPE, Xspress3, Xspress3Error
+from xsp3ioc.stream.blocks import Arrays, Block, FrameStatus
 from xsp3ioc.stream.formulas import TOTAL_TICKS, dead_time_factors
-from xsp3ioc.stream.messages import Arrays, Block, FrameStatus
+from xsp3ioc.stream.messages import image_of
 from xsp3ioc.stream.pool import Lease, Pool
 from xsp3ioc.stream.series import Series
 from xsp3ioc.stream.sockets import DataSocket
@@ -223,12 +224,11 @@ class Acquisition(threading.Thread):
 
     def _hand_on(self, lease: Lease, count: int) -> None:
         series = self._series
-        mca, scalers, factors, frames = (array[:count] for array in lease.arrays)
-        dead_time_factors(scalers, series.event_widths, factors)
-        frames["time"] = self._times(scalers[:, 0, TOTAL_TICKS])
-        block = Block(series.id, series.next, mca, scalers, factors, frames, lease.place)
+        block = lease.arrays.block(series.id, series.next, count, lease.place)
+        dead_time_factors(block.scalers, series.event_widths, block.factors)
+        block.frames["time"] = self._times(block.scalers[:, 0, TOTAL_TICKS])
         series.latest = block
-        self._data.publish(block.image(self.messages), block, series.audience)
+        self._data.publish(image_of(block, self.messages), block, series.audience)
         self.messages += 1
         series.next = block.end
         self._on_block(block)

@@ -12,35 +12,29 @@ import numpy as np
 
 from xsp3ioc import __version__
 from xsp3ioc.stream.acquisition import Acquisition
-from xsp3ioc.stream.commands import Command
 from xsp3ioc.stream.connection import GAP, TRIGGERS, System
 from xsp3ioc.stream.declared import BINS, TRIGGER_MODES
 from xsp3ioc.stream.display import frame_values
-from xsp3ioc.stream.file_commands import FileCommands
-from xsp3ioc.stream.life import State, StateError
+from xsp3ioc.stream.life import StateError
 from xsp3ioc.stream.messages import Block, Header, Written
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.series import Series, SeriesError
 from xsp3ioc.stream.sockets import DataSocket
+from xsp3ioc.stream.stopping import STOP_ANSWER, Stopping
 from xsp3ioc.stream.subscribers import Audience
-from xsp3ioc.stream.system_commands import SystemCommands
 
 SINGLE, MULTIPLE, CONTINUOUS = range(3)
-STOP_ANSWER = 0.8
-"""Seconds after which a stop is answered, whatever it waits for; a later stop gives that up."""
 SUBSCRIBER_PATIENCE = 1.0
 """Seconds that the end of a series waits for a subscriber that takes nothing."""
 
 
-class AcquisitionCommands(SystemCommands, FileCommands):
+class AcquisitionCommands(Stopping):
     """Commands of a series."""
 
     data: DataSocket
     latest: Block | None = None
     """The block read last, in this series or the one before."""
     _acquisition: Acquisition
-    _stops: list[tuple[float, Command, Series]]
-    """Stops that wait for the end of their series: since when (monotonic), and which."""
     _series_id = 0
 
     def __init__(self, system: System, pool_bytes: int) -> None:
@@ -251,57 +245,6 @@ class AcquisitionCommands(SystemCommands, FileCommands):
         if failed and series is not None and series.audience is Audience.all:
             series.reason = "file"
             series.stop_asked.set()
-
-    # stop
-
-    def _stop(self, command: Command) -> None:
-        with self._lock:
-            for waiting in self._queue.cancel("acquire"):
-                waiting.fail(SeriesError("Stopped before it began"))
-            self._queue.interrupted.set()
-            series, current = self.series, self._queue.current
-            if series is None:
-                arming = current is not None and current.name == "acquire"
-                if arming and current is not None:
-                    current.future.add_done_callback(lambda _: self._answer(command, None))
-                    return
-                self.update("acquire", False)
-                self._answer(command, None)
-                return
-            again = series.stop_asked.is_set() and any(
-                time.monotonic() - began > STOP_ANSWER for began, _, stopped in self._stops if stopped is series
-            )
-            series.stop_asked.set()
-            self._stops.append((time.monotonic(), command, series))
-            series.done.add_done_callback(lambda _: self._answer(command, None))
-        if again:
-            self._abandon(series)
-        elif self.state is State.acquiring:
-            self.update("detector_state", self.parameters["detector_state"].choices.index("Aborting"))
-
-    def _abandon(self, series: Series) -> None:
-        series.abandoned.set()
-        if self.recorder.file is not None and not self.recorder.file.closed.done():
-            self.recorder.abandon("Abandoned by a second stop")
-
-    def _answer_stops(self) -> None:
-        """Tell those who wait too long for a stop what it waits for."""
-        now = time.monotonic()
-        for began, command, series in self._stops:
-            if now - began > STOP_ANSWER and not command.future.done():
-                text = self._waits_for(series)
-                self.say(text, Severity.major)
-                command.fail(SeriesError(text))
-        self._stops = [entry for entry in self._stops if entry[2] is self.series]
-
-    def _waits_for(self, series: Series) -> str:
-        pending = self._sdk.pending if self._sdk is not None else None
-        if pending is not None and pending[1] > STOP_ANSWER / 2:
-            return f"Stop waits for the library: {pending[0]} has not returned for {pending[1]:.1f} s"
-        if series.audience is Audience.all and not series.flushed.is_set():
-            left = series.acquired - series.written
-            return f"Stop waits for the file writer: {left} frames are not written; stop again to abandon the file"
-        return f"Stop waits for frames {series.next} on to be read; stop again to give them up"
 
     # show
 

@@ -23,30 +23,19 @@ Parts of an `image` of n frames, c channels, b bins:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
+
+from xsp3ioc.stream.blocks import FRAME_DTYPE as FRAME_DTYPE
+from xsp3ioc.stream.blocks import SCALERS as SCALERS
+from xsp3ioc.stream.blocks import Block as Block
+from xsp3ioc.stream.blocks import FrameStatus as FrameStatus
+from xsp3ioc.stream.blocks import frame_bytes, lay_out
 
 PROTOCOL = "xsp3ioc"
 VERSION = 1
-SCALERS = 9
-
-FRAME_DTYPE = np.dtype([("time", "<f8"), ("markers", "<u4"), ("status", "<u4")])
-"""Per frame: end of the exposure (s since 1970, UTC), marker bits, `FrameStatus`."""
-
-
-class FrameStatus(IntEnum):
-    """What is known of a frame's data."""
-
-    valid = 0
-    overrun = 1
-    """Overwritten in the circular buffer before, or while, it was read: its data are not its own."""
-    missing = 2
-    """Never received; its place holds zeros."""
 
 
 class Message(msgspec.Struct, tag_field="htype", kw_only=True):
@@ -253,75 +242,11 @@ def _decode(decoder: msgspec.json.Decoder, part: bytes | memoryview) -> Any:
         raise ProtocolError(f"not a message of {PROTOCOL} {VERSION}: {error}") from error
 
 
-class Arrays(NamedTuple):
-    """A block's arrays over one piece of memory."""
-
-    mca: NDArray[np.uint32]
-    """(frames, channels, bins), counts."""
-    scalers: NDArray[np.uint32]
-    """(frames, channels, 9)."""
-    factors: NDArray[np.float64]
-    """(frames, channels)."""
-    frames: NDArray[np.void]
-    """(frames,) of FRAME_DTYPE."""
-
-
-def frame_bytes(channels: int, bins: int) -> int:
-    """Bytes that `lay_out` needs per frame."""
-    return channels * (bins * 4 + SCALERS * 4 + 8) + FRAME_DTYPE.itemsize
-
-
-def lay_out(room: NDArray[np.uint8], frames: int, channels: int, bins: int) -> Arrays:
-    """Lay the arrays of `frames` frames over `room`, bytes."""
-    # All start at multiples of 8 bytes, for any number of channels, if the scalers come last.
-    factors = frames * channels * bins * 4
-    infos = factors + frames * channels * 8
-    scalers = infos + frames * FRAME_DTYPE.itemsize
-    end = scalers + frames * channels * SCALERS * 4
-    return Arrays(
-        room[:factors].view("<u4").reshape(frames, channels, bins),
-        room[scalers:end].view("<u4").reshape(frames, channels, SCALERS),
-        room[factors:infos].view("<f8").reshape(frames, channels),
-        room[infos:scalers].view(FRAME_DTYPE),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Consecutive frames of one series."""
-
-    series_id: int
-    first: int
-    mca: NDArray[np.uint32]
-    """(frames, channels, bins), counts."""
-    scalers: NDArray[np.uint32]
-    """(frames, channels, 9)."""
-    factors: NDArray[np.float64]
-    """(frames, channels)."""
-    frames: NDArray[np.void]
-    """(frames,) of FRAME_DTYPE."""
-    place: tuple[int, int] | None = None
-    """Where it lies in the server's pool: bytes from the begin, frames of its layout."""
-
-    def __len__(self) -> int:
-        """Return the number of frames."""
-        return len(self.frames)
-
-    @property
-    def end(self) -> int:
-        """Number of the frame after the last one."""
-        return self.first + len(self.frames)
-
-    def image(self, msg_number: int) -> Image:
-        """Return the JSON part of the block's message."""
-        channels, bins = self.mca.shape[1:]
-        return Image(
-            msg_number=msg_number, series_id=self.series_id, frame=self.first, shape=(len(self), channels, bins)
-        )
-
-    def parts(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-        """Parts 1..4 of the block's message."""
-        return self.mca, self.scalers, self.factors, self.frames
+def image_of(block: Block, msg_number: int) -> Image:
+    """JSON part of a block's message."""
+    channels, bins = block.mca.shape[1:]
+    shape = (len(block), channels, bins)
+    return Image(msg_number=msg_number, series_id=block.series_id, frame=block.first, shape=shape)
 
 
 def block_from_parts(image: Image, parts: Sequence[Any]) -> Block:
@@ -354,4 +279,4 @@ def block_from_pool(image: Image, pool: memoryview) -> Block:
     if not (0 <= start and frames <= laid_out and stop <= len(pool)):
         raise ProtocolError(f"image at {start}..{stop} of a memory of {len(pool)} bytes")
     arrays = lay_out(np.frombuffer(pool[start:stop], np.uint8), laid_out, channels, bins)
-    return Block(image.series_id, image.frame, *(array[:frames] for array in arrays))
+    return arrays.block(image.series_id, image.frame, frames)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xsp3ioc.stream.messages import Arrays, frame_bytes, lay_out
+from xsp3ioc.stream.blocks import Arrays, frame_bytes, lay_out
 
 SLAB_BYTES = 1 << 20
 """Spectra per block at most: socket and file writes are fastest there (measured; 4 MiB is 7 times slower)."""

@@ -110,8 +110,10 @@ def read_configuration(path: str) -> Configuration:
     try:
         return msgspec.convert(raw, Configuration)
     except msgspec.ValidationError as error:
-        tables = {"$.server": Serve, "$.detector": Hardware}
-        table = next((kind for place, kind in tables.items() if place in str(error)), Configuration)
+        tables: dict[str, type[msgspec.Struct]] = {"$.server": Serve, "$.detector": Hardware}
+        table: type[msgspec.Struct] = Configuration
+        for place, kind in tables.items():
+            table = kind if place in str(error) else table
         raise ConfigurationError(f"{path}: {error}{_known(table, error)}") from None
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from xsp3ioc.configuration import Configuration, ConfigurationError
 from xsp3ioc.sdk import EmulatedLibrary, Library, Xspress3Error, load
@@ -75,7 +75,8 @@ def _import_tango() -> None:
 @contextlib.contextmanager
 def _library(configuration: Configuration) -> Iterator[Library]:
     if configuration.detector.emulate:
-        yield EmulatedLibrary(configuration.emulator_settings())
+        # Its functions are methods; the protocol's __getattr__ speaks of a library's symbols.
+        yield cast(Library, EmulatedLibrary(configuration.emulator_settings()))
         return
     path = configuration.detector.library
     try:

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import zmq
 
-from xsp3ioc.stream.messages import (
+from xsp3ioc.stream.messages import , image_of(
     FRAME_DTYPE,
     Block,
     Capture,
@@ -126,7 +126,7 @@ class Feed:
                 if self.credit == 0:
                     self.wait(Credit)
                 self.credit -= 1
-                self.send_parts(encode(message.image(0)), *message.parts())
+                self.send_parts(encode(image_of(message, 0)), *message.parts())
             else:
                 self.send_parts(encode(message))
 

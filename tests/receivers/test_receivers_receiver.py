@@ -6,7 +6,7 @@ import zmq
 from receivers_feed import Feed, capture, end, frames, header
 
 from xsp3ioc.receivers.receiver import Receiver, RefusedError
-from xsp3ioc.stream.messages import (
+from xsp3ioc.stream.messages import , image_of(
     Block,
     Capture,
     CaptureEnd,
@@ -105,8 +105,8 @@ def test_garbage_is_counted_and_skipped(feed, receiver, caplog):
     with caplog.at_level(logging.WARNING):
         feed.send_parts(b"\xff\xfe not json")
         feed.send_parts(b'{"htype": "unheard of"}')
-        feed.send_parts(encode(wrong.image(0)), b"123", b"", b"", b"")
-        feed.send_parts(encode(wrong.image(0)))
+        feed.send_parts(encode(image_of(wrong, 0)), b"123", b"", b"", b"")
+        feed.send_parts(encode(image_of(wrong, 0)))
         feed.send_parts(b"")
         feed.send(header())
         assert isinstance(receiver.receive(5), Header)

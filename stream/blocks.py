@@ -1,0 +1,94 @@
+"""A block of frames: its arrays, and how they lie in one piece of memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCALERS = 9
+
+FRAME_DTYPE = np.dtype([("time", "<f8"), ("markers", "<u4"), ("status", "<u4")])
+"""Per frame: end of the exposure (s since 1970, UTC), marker bits, `FrameStatus`."""
+
+
+class FrameStatus(IntEnum):
+    """What is known of a frame's data."""
+
+    valid = 0
+    overrun = 1
+    """Overwritten in the circular buffer before, or while, it was read: its data are not its own."""
+    missing = 2
+    """Never received; its place holds zeros."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive frames of one series."""
+
+    series_id: int
+    first: int
+    mca: NDArray[np.uint32]
+    """(frames, channels, bins), counts."""
+    scalers: NDArray[np.uint32]
+    """(frames, channels, 9)."""
+    factors: NDArray[np.float64]
+    """(frames, channels)."""
+    frames: NDArray[np.void]
+    """(frames,) of FRAME_DTYPE."""
+    place: tuple[int, int] | None = None
+    """Where it lies in the server's pool: bytes from the begin, frames of its layout."""
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.frames)
+
+    @property
+    def end(self) -> int:
+        """Number of the frame after the last one."""
+        return self.first + len(self.frames)
+
+    def parts(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Parts 1..4 of the block's message."""
+        return self.mca, self.scalers, self.factors, self.frames
+
+
+class Arrays(NamedTuple):
+    """A block's arrays over one piece of memory."""
+
+    mca: NDArray[np.uint32]
+    """(frames, channels, bins), counts."""
+    scalers: NDArray[np.uint32]
+    """(frames, channels, 9)."""
+    factors: NDArray[np.float64]
+    """(frames, channels)."""
+    frames: NDArray[np.void]
+    """(frames,) of FRAME_DTYPE."""
+
+    def block(self, series_id: int, first: int, count: int, place: tuple[int, int] | None = None) -> Block:
+        """Return the first `count` frames as a block."""
+        mca, scalers, factors, frames = self
+        return Block(series_id, first, mca[:count], scalers[:count], factors[:count], frames[:count], place)
+
+
+def frame_bytes(channels: int, bins: int) -> int:
+    """Bytes that `lay_out` needs per frame."""
+    return channels * (bins * 4 + SCALERS * 4 + 8) + FRAME_DTYPE.itemsize
+
+
+def lay_out(room: NDArray[np.uint8], frames: int, channels: int, bins: int) -> Arrays:
+    """Lay the arrays of `frames` frames over `room`, bytes."""
+    # All start at multiples of 8 bytes, for any number of channels, if the scalers come last.
+    factors = frames * channels * bins * 4
+    infos = factors + frames * channels * 8
+    scalers = infos + frames * FRAME_DTYPE.itemsize
+    end = scalers + frames * channels * SCALERS * 4
+    return Arrays(
+        room[:factors].view("<u4").reshape(frames, channels, bins),
+        room[scalers:end].view("<u4").reshape(frames, channels, SCALERS),
+        room[factors:infos].view("<f8").reshape(frames, channels),
+        room[infos:scalers].view(FRAME_DTYPE),
+    )

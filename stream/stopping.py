@@ -1,0 +1,69 @@
+"""Stop: the one command that overtakes the queue, and is answered within a second in every state."""
+
+from __future__ import annotations
+
+import time
+
+from xsp3ioc.stream.commands import Command
+from xsp3ioc.stream.file_commands import FileCommands
+from xsp3ioc.stream.life import State
+from xsp3ioc.stream.parameter import Severity
+from xsp3ioc.stream.series import Series, SeriesError
+from xsp3ioc.stream.subscribers import Audience
+from xsp3ioc.stream.system_commands import SystemCommands
+
+STOP_ANSWER = 0.8
+"""Seconds after which a stop is answered, whatever it waits for; a later stop gives that up."""
+
+
+class Stopping(SystemCommands, FileCommands):
+    """How a series is told to end, and what its users hear while it does not."""
+
+    _stops: list[tuple[float, Command, Series]]
+    """Stops that wait for the end of their series: since when (monotonic), and which."""
+
+    def _stop(self, command: Command) -> None:
+        with self._lock:
+            for waiting in self._queue.cancel("acquire"):
+                waiting.fail(SeriesError("Stopped before it began"))
+            self._queue.interrupted.set()
+            series, current = self.series, self._queue.current
+            if series is None:
+                arming = current is not None and current.name == "acquire"
+                if arming and current is not None:
+                    current.future.add_done_callback(lambda _: self._answer(command, None))
+                    return
+                self.update("acquire", False)
+                self._answer(command, None)
+                return
+            again = series.stop_asked.is_set() and any(
+                time.monotonic() - began > STOP_ANSWER for began, _, stopped in self._stops if stopped is series
+            )
+            series.stop_asked.set()
+            self._stops.append((time.monotonic(), command, series))
+            series.done.add_done_callback(lambda _: self._answer(command, None))
+        if again:
+            series.abandoned.set()
+            if self.recorder.file is not None and not self.recorder.file.closed.done():
+                self.recorder.abandon("Abandoned by a second stop")
+        elif self.state is State.acquiring:
+            self.update("detector_state", self.parameters["detector_state"].choices.index("Aborting"))
+
+    def _answer_stops(self) -> None:
+        """Tell those who wait too long for a stop what it waits for."""
+        now = time.monotonic()
+        for began, command, series in self._stops:
+            if now - began > STOP_ANSWER and not command.future.done():
+                text = self._waits_for(series)
+                self.say(text, Severity.major)
+                command.fail(SeriesError(text))
+        self._stops = [entry for entry in self._stops if entry[2] is self.series]
+
+    def _waits_for(self, series: Series) -> str:
+        pending = self._sdk.pending if self._sdk is not None else None
+        if pending is not None and pending[1] > STOP_ANSWER / 2:
+            return f"Stop waits for the library: {pending[0]} has not returned for {pending[1]:.1f} s"
+        if series.audience is Audience.all and not series.flushed.is_set():
+            left = series.acquired - series.written
+            return f"Stop waits for the file writer: {left} frames are not written; stop again to abandon the file"
+        return f"Stop waits for frames {series.next} on to be read; stop again to give them up"
