@@ -8,7 +8,7 @@ import time
 import numpy as np
 import zmq
 
-from xsp3ioc.stream.messages import , image_of(
+from xsp3ioc.stream.messages import (
     FRAME_DTYPE,
     Block,
     Capture,
@@ -18,6 +18,7 @@ from xsp3ioc.stream.messages import , image_of(
     SeriesEnd,
     decode_from_receiver,
     encode,
+    image_of,
 )
 
 CHANNELS, BINS = 2, 64

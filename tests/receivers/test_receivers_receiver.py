@@ -6,7 +6,7 @@ import zmq
 from receivers_feed import Feed, capture, end, frames, header
 
 from xsp3ioc.receivers.receiver import Receiver, RefusedError
-from xsp3ioc.stream.messages import , image_of(
+from xsp3ioc.stream.messages import (
     Block,
     Capture,
     CaptureEnd,
@@ -18,6 +18,7 @@ from xsp3ioc.stream.messages import , image_of(
     SeriesEnd,
     Written,
     encode,
+    image_of,
 )
 
 
