@@ -18,6 +18,13 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob
 README = (ROOT / "README.md").read_text()
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
 
+REFUSED = """
+try:
+    put("det1:NumImages", 0)
+except RuntimeError as error:
+    print(error)
+"""
+
 
 def blocks(text, language):
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
@@ -90,15 +97,17 @@ def test_the_example_scan(start_server, tmp_path):
     server = start_server()
     (example,) = blocks(README, "python")
     script = tmp_path / "scan.py"
-    script.write_text(example.replace("XSP3_4Chan:", server.prefix).replace('"/tmp"', f'"{tmp_path}"'))
+    example = example.replace("XSP3_4Chan:", server.prefix).replace('"/tmp"', f'"{tmp_path}"')
+    script.write_text(example + REFUSED)
     result = subprocess.run(
         [sys.executable, script], env=server.environment, cwd=tmp_path, capture_output=True, text=True, timeout=60,
         check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    *points, last = result.stdout.splitlines()
+    *points, last, refusal = result.stdout.splitlines()
     assert len(points) == 10
     assert last == f"{tmp_path}/scan0.hdf5 10"
+    assert refusal == "NumImages = 0 is below 1"
 
 
 def test_the_example_receiver(start_server, tmp_path):
