@@ -45,7 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-v", "--verbose", action="store_true", help="say more")
     options = parser.parse_args(arguments)
     level = logging.DEBUG if options.verbose else logging.INFO if options.child else logging.WARNING
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # The server puts its own time before what its child says.
+    line = "%(levelname)s %(message)s" if options.child else "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=level, format=line)
     code = _child(options.connect) if options.child else _program(options, parser)
     if abandoned:
         logging.shutdown()

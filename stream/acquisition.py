@@ -37,15 +37,17 @@ class Acquisition(threading.Thread):
         pool: Pool,
         data: DataSocket,
         on_block: Callable[[Block], None],
+        on_cut: Callable[[str], None],
         on_end: Callable[[Series], None],
     ) -> None:
-        """`on_block` and `on_end` are called from this thread, `on_end` exactly once."""
+        """Call back from this thread: `on_cut` says who has lost what, `on_end` comes exactly once."""
         super().__init__(name=f"series {series.id}", daemon=True)
         self._series = series
         self._sdk = sdk
         self._pool = pool
         self._data = data
         self._on_block = on_block
+        self._on_cut = on_cut
         self._on_end = on_end
         self._status = np.zeros(pool.slab_frames, STATUS_DTYPE)
         self.furthest = 0
@@ -178,7 +180,7 @@ class Acquisition(threading.Thread):
         if cut is not None:
             name, gaps = cut
             text = ", ".join(f"{gap.first}..{gap.last}" for gap in gaps)
-            log.warning("Subscriber %r is too slow and lost frames %s of series %d", name, text, self._series.id)
+            self._on_cut(f"Subscriber {name!r} is too slow and lost frames {text} of series {self._series.id}")
 
     def _skip_overwritten(self) -> bool:
         """Leave out frames that are surely gone: more than a whole ring behind."""

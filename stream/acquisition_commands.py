@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -22,6 +23,8 @@ from xsp3ioc.stream.series import Series, SeriesError
 from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.stopping import STOP_ANSWER, Stopping
 from xsp3ioc.stream.subscribers import Audience
+
+log = logging.getLogger(__name__)
 
 SINGLE, MULTIPLE, CONTINUOUS = range(3)
 SUBSCRIBER_PATIENCE = 1.0
@@ -65,13 +68,16 @@ class AcquisitionCommands(Stopping):
         series.start_time, series.start_monotonic = time.time(), time.monotonic()
         try:
             (sdk.arm if trigger.armed else sdk.start)()
+            self._move("arm")
         except Exception:
             series.reason = "failed to start"
             self.data.publish(series.end(1, 0, None), audience=series.audience)
             raise
         with self._lock:
             self.series = series
-            self._acquisition = Acquisition(series, sdk, self.pool, self.data, self._on_block, self._on_end)
+            self._acquisition = Acquisition(
+                series, sdk, self.pool, self.data, self._on_block, self._on_cut, self._on_end
+            )
             if self._queue.interrupted.is_set():
                 series.stop_asked.set()  # a stop came while it was being armed
         self.update_all(
@@ -80,7 +86,6 @@ class AcquisitionCommands(Stopping):
             )
             | {"frames_missing": 0, "soft_trigger": False}
         )
-        self._move("arm")
         self.say("Acquiring Data")
         self.update("acquire", True)
         self._acquisition.start()
@@ -172,6 +177,9 @@ class AcquisitionCommands(Stopping):
         self.sum.add(block)
         self.latest = block
 
+    def _on_cut(self, text: str) -> None:
+        self.say(text, Severity.minor)
+
     def _on_written(self, report: Written) -> None:
         """Hear from the writer; called from the data socket's thread."""
         series = self.series
@@ -187,36 +195,37 @@ class AcquisitionCommands(Stopping):
         """Bring a series to its end, in its own thread: all sinks have its last frame before it is over."""
         if self.series is not series:
             return  # the core gave it up while its thread was held in the library
+        try:
+            self._finish(series)
+        except Exception as error:
+            log.exception("Series %d cannot be finished", series.id)
+            self._fault(f"series {series.id} cannot be finished: {error}")
+
+    def _finish(self, series: Series) -> None:
         self._move("stop" if series.stop_asked.is_set() else "last_frame", "Saving" if self.values["capture"] else "")
-        acquisition = self._acquisition
-        if series.audience is Audience.all:
-            self.data.publish(series.end(acquisition.messages, None, None), audience=Audience.writer)
+        number = self._acquisition.messages
+        if series.recorded:
+            self.data.publish(series.end(number, None, None), audience=Audience.writer)
             self._wait_for_file(series)
         stuck = self.data.subscribers.wait_sent(SUBSCRIBER_PATIENCE, series.abandoned.is_set)
-        recorded = series.audience is Audience.all
-        end = series.end(
-            acquisition.messages,
-            self.data.subscribers.streamed(series.acquired),
-            series.written if recorded else None,
-        )
+        streamed = self.data.subscribers.streamed(series.acquired)
+        end = series.end(number, streamed, series.written if series.recorded else None)
         self.data.publish(end, audience=Audience.others)
         with self._showing:
             self._show_progress(series, last=True)
             self._show_frame(series)
         if self.series is not series:
             return  # given up while it waited for its sinks
-        if stuck:
-            series.reason += f"; subscriber {', '.join(stuck)} takes nothing"
-        self._show_end(series)
+        self._show_end(series, f"; subscriber {', '.join(stuck)} takes nothing" if stuck else "")
 
-    def _show_end(self, series: Series) -> None:
+    def _show_end(self, series: Series, remark: str) -> None:
         stopped = series.stop_asked.is_set() or bool(series.error)
         with self._lock:  # all at once: the next series must not begin in between
             self._move("abandon" if series.abandoned.is_set() else "drained", "Aborted" if stopped else "")
             if series.error:
                 self.say(series.error, Severity.major)
             else:
-                self.say("Stopped Acquiring" if stopped else "Completed Acquisition")
+                self.say(("Stopped Acquiring" if stopped else "Completed Acquisition") + remark)
             self.update("acquire", False)
             self.series = None
         if series.error:
@@ -240,9 +249,12 @@ class AcquisitionCommands(Stopping):
             series.reason, series.error = "file", str(error)
 
     def _on_capture_over(self, failed: bool) -> None:
-        """End a series whose file failed: it was asked for to be recorded."""
+        """Write no more of a series whose file is over; end it if the file failed, as it was to be recorded."""
         series = self.series
-        if failed and series is not None and series.audience is Audience.all:
+        if series is None or not series.recorded:
+            return
+        series.audience = Audience.others
+        if failed:
             series.reason = "file"
             series.stop_asked.set()
 
@@ -271,5 +283,5 @@ class AcquisitionCommands(Stopping):
             },
             at,
         )
-        if series.audience is Audience.all and self.recorder.file is not None:
+        if series.recorded and self.recorder.file is not None:
             self.update_changed({"captured": self.recorder.file.frames})

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 from xsp3ioc.stream.commands import Commanded
@@ -45,6 +46,17 @@ def chunk_frames(explicit: int, channels: int, bins: int, exposure: float, captu
         return explicit
     largest = max(1, SLAB_BYTES // (channels * bins * 4))
     return max(1, min(largest, int(1 / exposure), capture_frames or largest))
+
+
+def missing_levels(create_directory: int, filename: str) -> int:
+    """How many levels of directories may be made, counted from the leaf.
+
+    areaDetector: -n is n levels from the leaf; 1 is all of them below the root, 2 all but the first, and so on.
+    """
+    if create_directory <= 0:
+        return -create_directory
+    depth = len(Path(filename).parent.parts) - 1
+    return max(0, depth - create_directory + 1)
 
 
 class FileCommands(Commanded):
@@ -156,7 +168,7 @@ class FileCommands(Commanded):
             bins=values["size_x"],
             frames=values["capture_frames"],
             overwrite=values["file_overwrite"],
-            create_directories=values["file_create_directory"],
+            create_directories=missing_levels(values["file_create_directory"], filename),
             chunk_frames=chunk_frames(
                 values["file_chunk_frames"],
                 values["channels"],

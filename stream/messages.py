@@ -107,7 +107,7 @@ class Capture(Message, tag="capture"):
     frames: int = 0
     overwrite: bool = False
     create_directories: int = 0
-    """How many missing levels may be made, counted from the leaf; negative as in areaDetector."""
+    """How many missing levels may be made, counted from the leaf."""
     chunk_frames: int = 0
     """Frames per HDF5 chunk; 0: as files.md chooses."""
     compression: str = "bslz4"

@@ -22,6 +22,9 @@ from xsp3ioc.stream.subscribers import Audience
 log = logging.getLogger(__name__)
 
 
+LEVELS = {name: getattr(logging, name) for name in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")}
+
+
 class RecordingError(RuntimeError):
     """The file could not be written."""
 
@@ -97,6 +100,7 @@ class Recorder:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "xsp3ioc.receivers.writer", "--connect", self._endpoint, "--child"],
                 stdin=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 start_new_session=True,
                 env=os.environ
                 | {"XSP3IOC_TOKEN": self._token, "XSP3IOC_POOL": f"{self._pool.descriptor}:{self._pool.size}"},
@@ -158,6 +162,13 @@ class Recorder:
         self._lost(reason)
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """Put what the writer logs into our log, and notice its end."""
+        if process.stderr is not None:
+            for line in process.stderr:
+                whole = line.decode("utf-8", "replace").rstrip()
+                name, _, text = whole.partition(" ")
+                known = name in LEVELS  # else it is a line of a traceback
+                log.log(LEVELS.get(name, logging.WARNING), "writer: %s", text if known else whole)
         status = process.wait()
         if process is self._process and status != 0:
             how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"

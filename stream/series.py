@@ -59,6 +59,11 @@ class Series:
         """Number of the series, from 1 in this server."""
         return self.header.series_id
 
+    @property
+    def recorded(self) -> bool:
+        """Whether it was to be written to the server's file."""
+        return self.header.capture_id != 0
+
     def lose(self, first: int, last: int, reason: str) -> None:
         """Account for frames that are lost."""
         if self.missing and self.missing[-1].last + 1 == first and self.missing[-1].reason == reason:

@@ -9,7 +9,6 @@ from xsp3ioc.stream.file_commands import FileCommands
 from xsp3ioc.stream.life import State
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.series import Series, SeriesError
-from xsp3ioc.stream.subscribers import Audience
 from xsp3ioc.stream.system_commands import SystemCommands
 
 STOP_ANSWER = 0.8
@@ -63,7 +62,7 @@ class Stopping(SystemCommands, FileCommands):
         pending = self._sdk.pending if self._sdk is not None else None
         if pending is not None and pending[1] > STOP_ANSWER / 2:
             return f"Stop waits for the library: {pending[0]} has not returned for {pending[1]:.1f} s"
-        if series.audience is Audience.all and not series.flushed.is_set():
+        if series.recorded and not series.flushed.is_set():
             left = series.acquired - series.written
             return f"Stop waits for the file writer: {left} frames are not written; stop again to abandon the file"
         return f"Stop waits for frames {series.next} on to be read; stop again to give them up"

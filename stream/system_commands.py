@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +46,10 @@ class SystemCommands(Commanded):
         with self._lock:
             self.state = after(self.state, event)
             self.update("detector_state", DETECTOR_STATES.index(shown or SHOWN_STATE[self.state]))
+
+    @abstractmethod
+    def _fault(self, text: str) -> None:
+        """Give up what runs; `reset` or `connect` goes on."""
 
     @property
     def sdk(self) -> Xspress3:

@@ -72,6 +72,16 @@ def _import_tango() -> None:
         raise ConfigurationError(f"--tango needs PyTango: pip install 'xsp3ioc[tango]' ({error})") from None
 
 
+def _reopen_log() -> None:
+    """Go on in a new file, after logrotate has taken the old one."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, RotatingFileHandler):
+            handler.close()
+            # It opens its file again for the next line; only a closed stream of None tells it to.
+            handler.stream = None
+    log.info("SIGHUP: log file opened again")
+
+
 @contextlib.contextmanager
 def _library(configuration: Configuration) -> Iterator[Library]:
     if configuration.detector.emulate:
@@ -181,6 +191,7 @@ async def _serve(configuration: Configuration, detector: Detector) -> int:
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, end, signum)
+    loop.add_signal_handler(signal.SIGHUP, _reopen_log)
 
     async def shut_down() -> None:
         await asked.wait()
