@@ -61,7 +61,8 @@ class Acquisition(threading.Thread):
         try:
             self._read_all()
         except Exception as error:
-            log.exception("Series %d failed at frame %d", series.id, series.next)
+            known = isinstance(error, Xspress3Error)
+            log.error("Series %d failed at frame %d: %s", series.id, series.next, error, exc_info=not known)
             series.reason, series.error = "failed", str(error)
             self._stop_failed()
         finally:
@@ -141,6 +142,8 @@ class Acquisition(threading.Thread):
         sdk.read_scalers(first, arrays.scalers)
         # After the data: a frame that was overwritten while it was read says so now.
         sdk.frame_status(first, status)
+        if series.abandoned.is_set():
+            return  # given up while the library was busy: these frames have been said to be lost
         sdk.acknowledge(first, count)
         good = status["time_frame"] == np.arange(first, first + count)
         arrays.frames["markers"] = status["markers"]

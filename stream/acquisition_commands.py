@@ -68,18 +68,20 @@ class AcquisitionCommands(Stopping):
         series.start_time, series.start_monotonic = time.time(), time.monotonic()
         try:
             (sdk.arm if trigger.armed else sdk.start)()
-            self._move("arm")
+            with self._lock:
+                if self._queue.left_behind:
+                    raise StateError("started too late")  # RESET and CONNECT stop it
+                self._move("arm")
+                self.series = series
+                self._acquisition = Acquisition(
+                    series, sdk, self.pool, self.data, self._on_block, self._on_cut, self._on_end
+                )
+                if self._queue.interrupted.is_set():
+                    series.stop_asked.set()  # a stop came while it was being armed
         except Exception:
             series.reason = "failed to start"
             self.data.publish(series.end(1, 0, None), audience=series.audience)
             raise
-        with self._lock:
-            self.series = series
-            self._acquisition = Acquisition(
-                series, sdk, self.pool, self.data, self._on_block, self._on_cut, self._on_end
-            )
-            if self._queue.interrupted.is_set():
-                series.stop_asked.set()  # a stop came while it was being armed
         self.update_all(
             dict.fromkeys(
                 ("frames_read", "frames_done", "frames_acquired", "frames_streamed", "frames_written"), 0

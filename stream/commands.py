@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from xsp3ioc.sdk import Xspress3Error
 from xsp3ioc.stream.series import Series, SeriesError
 from xsp3ioc.stream.store import Store
 
@@ -90,6 +91,11 @@ class CommandQueue:
             self._start()
         return stuck
 
+    @property
+    def left_behind(self) -> bool:
+        """Whether the command that asks was given up: what it has waited for comes too late."""
+        return threading.current_thread() is not self._thread
+
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
         self._thread.start()
@@ -167,7 +173,10 @@ class Commanded(Store, ABC):
             label = parameter.label.format(chan=(channel or 0) + 1)
             put_log.info("%s %s %r was %r", command.who, label, value, old)
         except Exception as error:
-            if not isinstance(error, ValueError | RuntimeError | OSError):
+            if self._queue.left_behind:
+                log.error("%s, given up before, has ended: %s", parameter.label, error)
+                return
+            if not isinstance(error, ValueError | RuntimeError | OSError | Xspress3Error):
                 log.exception("Put of %s failed", name)
             self.refuse(name, channel, error)
             command.fail(error)

@@ -17,7 +17,6 @@ import numpy as np
 
 from xsp3ioc.stream.acquisition import Acquisition
 from xsp3ioc.stream.acquisition_commands import AcquisitionCommands
-from xsp3ioc.stream.commands import Command
 from xsp3ioc.stream.connection import System
 from xsp3ioc.stream.life import State
 from xsp3ioc.stream.messages import FRAME_DTYPE, SCALERS, Block, encode
@@ -51,7 +50,7 @@ class Detector(AcquisitionCommands):
     def __init__(self, system: System, places: Places, pool_bytes: int = 1 << 30) -> None:
         """Serve the sockets and start the file writer; `connect` opens the system. OSError: a port is in use."""
         super().__init__(system, pool_bytes)
-        self._stops: list[tuple[float, Command, Series]] = []
+        self._stops = []
         self._acquisition: Acquisition
         self._shown: Block | None = None
         self._rate = (time.monotonic(), 0, 0)

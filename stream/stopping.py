@@ -18,8 +18,8 @@ STOP_ANSWER = 0.8
 class Stopping(SystemCommands, FileCommands):
     """How a series is told to end, and what its users hear while it does not."""
 
-    _stops: list[tuple[float, Command, Series]]
-    """Stops that wait for the end of their series: since when (monotonic), and which."""
+    _stops: list[tuple[float, Command, Series | None]]
+    """Stops that wait: since when (monotonic), and for the end of which series; None: of one that is being started."""
 
     def _stop(self, command: Command) -> None:
         with self._lock:
@@ -30,6 +30,7 @@ class Stopping(SystemCommands, FileCommands):
             if series is None:
                 arming = current is not None and current.name == "acquire"
                 if arming and current is not None:
+                    self._stops.append((time.monotonic(), command, None))
                     current.future.add_done_callback(lambda _: self._answer(command, None))
                     return
                 self.update("acquire", False)
@@ -51,17 +52,23 @@ class Stopping(SystemCommands, FileCommands):
     def _answer_stops(self) -> None:
         """Tell those who wait too long for a stop what it waits for."""
         now = time.monotonic()
-        for began, command, series in self._stops:
+        for began, command, series in list(self._stops):
             if now - began > STOP_ANSWER and not command.future.done():
                 text = self._waits_for(series)
                 self.say(text, Severity.major)
                 command.fail(SeriesError(text))
-        self._stops = [entry for entry in self._stops if entry[2] is self.series]
+        with self._lock:
+            running = self.series
+            self._stops = [
+                stop for stop in self._stops if not stop[1].future.done() or (running is not None and stop[2] is running)
+            ]
 
-    def _waits_for(self, series: Series) -> str:
+    def _waits_for(self, series: Series | None) -> str:
         pending = self._sdk.pending if self._sdk is not None else None
         if pending is not None and pending[1] > STOP_ANSWER / 2:
             return f"Stop waits for the library: {pending[0]} has not returned for {pending[1]:.1f} s"
+        if series is None:
+            return "Stop waits for the start of the series"
         if series.recorded and not series.flushed.is_set():
             left = series.acquired - series.written
             return f"Stop waits for the file writer: {left} frames are not written; stop again to abandon the file"

@@ -71,9 +71,15 @@ class SystemCommands(Commanded):
         self._move("connect")
         try:
             self._close_sdk()
-            self._sdk = open_system(self._system, self.values["config_path"])
-            self._read_back(self._sdk)
+            sdk = open_system(self._system, self.values["config_path"])
+            if self._queue.left_behind:
+                sdk.close()
+                raise StateError("opened too late")
+            self._sdk = sdk
+            self._read_back(sdk)
         except Exception:
+            if self._queue.left_behind:
+                raise
             self._close_sdk()
             self._move("fail")
             self.update("connected", False)
