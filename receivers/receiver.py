@@ -20,6 +20,7 @@ from xsp3ioc.stream.messages import (
     Header,
     Hello,
     Image,
+    Ping,
     ProtocolError,
     Refused,
     SeriesEnd,
@@ -196,6 +197,8 @@ class Receiver:
         except ProtocolError as error:
             self.garbage += 1
             log.warning("Message from %s ignored: %s", self.endpoint, error)
+            return None
+        if isinstance(message, Ping):
             return None
         if isinstance(message, Refused):
             raise RefusedError(f"{self.endpoint} refused: {message.error}")

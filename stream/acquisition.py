@@ -23,6 +23,8 @@ LONGEST_SLEEP = 0.01
 """Seconds between two looks at the progress, at most; half a frame if that is less."""
 EASY_SLABS = 64
 """Slabs in use above which frames wait in the ring, as long as that has room."""
+EASY_PATIENCE = 0.02
+"""Seconds of waiting in vain after which twice as many slabs are used: somebody stalls."""
 SUBSCRIBER_PATIENCE = 1.0
 """Seconds for which the acquisition waits for a full pool before the slowest subscriber is cut off."""
 
@@ -50,6 +52,7 @@ class Acquisition(threading.Thread):
         self._on_cut = on_cut
         self._on_end = on_end
         self._status = np.zeros(pool.slab_frames, STATUS_DTYPE)
+        self._easy = EASY_SLABS
         self.furthest = 0
         """Frames that the hardware has finished."""
         self.messages = 1
@@ -166,11 +169,14 @@ class Acquisition(threading.Thread):
         since = time.monotonic()
         while True:
             pressed = self.furthest - series.next > ring // 4
-            if (pressed or pool.in_use < EASY_SLABS) and (lease := pool.lease(frames)) is not None:
+            in_use = pool.in_use
+            if (pressed or in_use < self._easy) and (lease := pool.lease(frames)) is not None:
                 return lease
             if series.abandoned.is_set():
                 return None
-            full = pool.in_use >= pool.slabs
+            full = in_use >= pool.slabs
+            if not full and time.monotonic() - since > EASY_PATIENCE:
+                self._easy *= 2
             if full and (self.furthest - series.next > ring // 2 or time.monotonic() - since > SUBSCRIBER_PATIENCE):
                 self._cut_laggiest()
             time.sleep(0.0005)

@@ -209,8 +209,9 @@ class AcquisitionCommands(Stopping):
         if series.recorded:
             self.data.publish(series.end(number, None, None), audience=Audience.writer)
             self._wait_for_file(series)
+        self.data.probe()
         stuck = self.data.subscribers.wait_sent(SUBSCRIBER_PATIENCE, series.abandoned.is_set)
-        streamed = self.data.subscribers.streamed(series.acquired)
+        streamed = self.data.subscribers.streamed(series.id, series.acquired)
         end = series.end(number, streamed, series.written if series.recorded else None)
         self.data.publish(end, audience=Audience.others)
         with self._showing:
@@ -273,7 +274,7 @@ class AcquisitionCommands(Stopping):
 
     def _show_progress(self, series: Series, last: bool = False) -> None:
         at = float(series.latest.frames["time"][-1]) if series.latest is not None else None
-        lost_on_the_way = series.acquired - self.data.subscribers.streamed(series.acquired)
+        lost_on_the_way = series.acquired - self.data.subscribers.streamed(series.id, series.acquired)
         (self.update_all if last else self.update_changed)(
             {
                 "frames_read": series.next,

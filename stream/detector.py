@@ -112,6 +112,8 @@ class Detector(AcquisitionCommands):
                     self._show_rate(series)
         if turn % 5 == 0:
             self._show_headroom(series)
+        if turn % 50 == 0:
+            self.data.probe()
 
     def _watch(self) -> None:
         """Notice a call of the library that does not come back."""

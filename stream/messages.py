@@ -11,6 +11,7 @@ The server's socket is a ROUTER; a receiver is a DEALER that says `hello`, and r
     credit {n}                             (every image costs one credit)
                                            series_end   why it ended, and what was acquired, written, missing
                                            capture_end  the file is complete
+                                           ping         nothing to do
     written, opened, closed, failed        (reports of the server's own writer only)
 
 Parts of an `image` of n frames, c channels, b bins:
@@ -95,6 +96,10 @@ class Refused(Message, tag="refused"):
     """The server's answer to a message that it does not take; the receiver should give up."""
 
     error: str
+
+
+class Ping(Message, tag="ping"):
+    """Nothing to do: the server finds out whether a receiver that gives no credit is still there."""
 
 
 class Capture(Message, tag="capture"):
@@ -211,7 +216,7 @@ class CaptureEnd(Message, tag="capture_end"):
     reason: str = "complete"
 
 
-FromServer = Capture | Header | Image | SeriesEnd | CaptureEnd | Refused
+FromServer = Capture | Header | Image | SeriesEnd | CaptureEnd | Ping | Refused
 FromReceiver = Hello | Credit | Opened | Written | Closed | Failed
 
 _encoder = msgspec.json.Encoder()

@@ -23,6 +23,7 @@ from xsp3ioc.stream.messages import (
     Hello,
     Message,
     Opened,
+    Ping,
     ProtocolError,
     Refused,
     Written,
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 Report = Opened | Written | Closed | Failed
 Reply = Sequence[Any]
+MOST_AT_ONCE = 256
+"""Messages taken before blocks are sent again: nobody can keep the socket busy by talking."""
 LARGEST_REQUEST = 1 << 16
 """Bytes; receivers and viewers only send short texts."""
 
@@ -141,6 +144,7 @@ class DataSocket(_Socket):
         self._token = token
         self._on_report = on_report
         self._on_change = on_change
+        self._probing = False
         self.subscribers = Subscribers()
         self._thread.start()
 
@@ -149,8 +153,13 @@ class DataSocket(_Socket):
         self.subscribers.inbox.append(Item(message, encode(message), block, audience))
         self._wake_up()
 
+    def probe(self) -> None:
+        """Find out who is gone of those to whom nothing can be sent; never waits."""
+        self._probing = True
+        self._wake_up()
+
     def _busy(self) -> bool:
-        return bool(self.subscribers.inbox)
+        return bool(self.subscribers.inbox) or self._probing
 
     def _turn(self, readable: bool) -> None:
         with self.subscribers.changed:
@@ -159,20 +168,29 @@ class DataSocket(_Socket):
             self.subscribers.distribute()
             for subscriber in list(self.subscribers.known.values()):
                 self._send(subscriber)
+            if self._probing:
+                self._probing = False
+                for subscriber in [known for known in self.subscribers.known.values() if known.starved]:
+                    self._send_parts(subscriber, [encode(Ping())])
             self.subscribers.changed.notify_all()
 
     def _send(self, subscriber: Subscriber) -> None:
         while (item := subscriber.next()) is not None:
-            try:
-                self._socket.send_multipart([subscriber.identity, *subscriber.parts(item)], zmq.DONTWAIT, copy=False)
-            except zmq.ZMQError as error:
-                del self.subscribers.known[subscriber.identity]
-                log.info("Subscriber %r left the data socket (%s)", subscriber.name, error.strerror)
-                self._on_change()
+            if not self._send_parts(subscriber, subscriber.parts(item)):
                 return
 
+    def _send_parts(self, subscriber: Subscriber, parts: list[Any]) -> bool:
+        try:
+            self._socket.send_multipart([subscriber.identity, *parts], zmq.DONTWAIT, copy=False)
+        except zmq.ZMQError as error:
+            del self.subscribers.known[subscriber.identity]
+            log.info("Subscriber %r left the data socket (%s)", subscriber.name, error.strerror)
+            self._on_change()
+            return False
+        return True
+
     def _receive(self) -> None:
-        while True:
+        for _ in range(MOST_AT_ONCE):
             try:
                 identity, *parts = self._socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
@@ -213,23 +231,30 @@ class DataSocket(_Socket):
 
 
 class MonitorSocket(_Socket):
-    """A REP: any request is answered at once with what `answer` says; it never delays the acquisition."""
+    """For REQ clients: any request is answered at once with what `answer` says; it never delays the acquisition.
+
+    A ROUTER that behaves as a REP: one message that is no ZeroMQ makes a real REP deaf for all others (libzmq 4.3).
+    """
 
     def __init__(self, endpoint: str, answer: Callable[[str], Reply]) -> None:
         """`answer` gets the text of a request and returns the parts of the reply."""
-        super().__init__(zmq.REP, [endpoint], "--monitor-port")
+        super().__init__(zmq.ROUTER, [endpoint], "--monitor-port")
         self._answer = answer
         self._thread.start()
 
     def _turn(self, readable: bool) -> None:
-        while readable:
+        for _ in range(MOST_AT_ONCE if readable else 0):
             try:
                 parts = self._socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
-            request = parts[0][:64].decode("utf-8", "replace")
+            if b"" not in parts[1:-1]:
+                continue  # no request: it has no envelope
+            body = parts.index(b"", 1) + 1
+            request = parts[body][:64].decode("utf-8", "replace")
             try:
                 reply = self._answer(request)
             except ValueError as error:
                 reply = [encode(Refused(error=str(error)))]
-            self._socket.send_multipart(reply)
+            with contextlib.suppress(zmq.ZMQError):  # it is gone already
+                self._socket.send_multipart([*parts[:body], *reply], zmq.DONTWAIT)

@@ -60,7 +60,9 @@ class Stopping(SystemCommands, FileCommands):
         with self._lock:
             running = self.series
             self._stops = [
-                stop for stop in self._stops if not stop[1].future.done() or (running is not None and stop[2] is running)
+                (began, command, series)
+                for began, command, series in self._stops
+                if not command.future.done() or (series is not None and series is running)
             ]
 
     def _waits_for(self, series: Series | None) -> str:

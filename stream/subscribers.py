@@ -65,8 +65,8 @@ class Subscriber:
     queue: deque[Item] = field(default_factory=deque)
     waiting: int = 0
     """Frames in the queue."""
-    lost: list[Gap] = field(default_factory=list)
-    """Frames of the running series that it will never get."""
+    lost: list[tuple[int, Gap]] = field(default_factory=list)
+    """Frames that it will never get, with the series that they are of; told with the end of that series."""
     stuck: bool = False
     """It made no progress when the end of a series waited for it; nobody waits for it again until it does."""
 
@@ -78,7 +78,7 @@ class Subscriber:
 
     def next(self) -> Item | None:
         """Return the message to send now, or None: nothing to send, or no credit for it."""
-        if not self.queue or (self.queue[0].block is not None and self.credit <= 0):
+        if not self.queue or self.starved:
             return None
         item = self.queue.popleft()
         if item.block is not None:
@@ -95,8 +95,19 @@ class Subscriber:
             return [encode(msgspec.structs.replace(message, shared=item.block.place))]
         if isinstance(message, SeriesEnd) and self.lost:
             # The end of a series tells each what it lost itself.
-            return [encode(msgspec.structs.replace(message, lost=self.lost))]
+            lost = self.lost_of(message.series_id)
+            self.lost = [entry for entry in self.lost if entry[0] >= message.series_id]
+            return [encode(msgspec.structs.replace(message, lost=lost))]
         return [item.head] if item.block is None else [item.head, *item.block.parts()]
+
+    def lost_of(self, series_id: int) -> list[Gap]:
+        """Return what it lost of a series."""
+        return [gap for series, gap in self.lost if series == series_id]
+
+    @property
+    def starved(self) -> bool:
+        """Whether something waits for it that its credit does not allow: nothing can be sent."""
+        return bool(self.queue) and self.queue[0].block is not None and self.credit <= 0
 
     def give_credit(self, blocks: int) -> None:
         """Take back credit: so many blocks are consumed."""
@@ -112,18 +123,16 @@ class Subscriber:
 
     def cut(self) -> list[Gap]:
         """Forget all blocks that wait and say which; what is not data (headers, ends) stays queued."""
-        gaps: list[Gap] = []
-        for item in self.queue:
-            if item.block is None:
-                continue
-            if gaps and gaps[-1].last + 1 == item.block.first:
-                gaps[-1].last = item.block.end - 1
+        cut: list[tuple[int, Gap]] = []
+        for block in [item.block for item in self.queue if item.block is not None]:
+            if cut and cut[-1][0] == block.series_id and cut[-1][1].last + 1 == block.first:
+                cut[-1][1].last = block.end - 1
             else:
-                gaps.append(Gap(item.block.first, item.block.end - 1, "subscriber too slow"))
+                cut.append((block.series_id, Gap(block.first, block.end - 1, "subscriber too slow")))
         self.queue = deque(item for item in self.queue if not isinstance(item.message, Image))
         self.waiting = 0
-        self.lost += gaps
-        return gaps
+        self.lost += cut
+        return [gap for _, gap in cut]
 
 
 class Subscribers:
@@ -161,8 +170,6 @@ class Subscribers:
             for subscriber in self.known.values():
                 if item.audience not in (Audience.all, Audience.writer if subscriber.writer else Audience.others):
                     continue
-                if isinstance(message, Header):
-                    subscriber.lost = []
                 subscriber.add(item)
             if item.audience is not Audience.writer:
                 self._remember(message)
@@ -177,9 +184,9 @@ class Subscribers:
         """Return the writer, or the others."""
         return [subscriber for subscriber in list(self.known.values()) if subscriber.writer == writer]
 
-    def streamed(self, acquired: int) -> int:
+    def streamed(self, series_id: int, acquired: int) -> int:
         """Frames of the running series sent to every subscriber; all of `acquired` if there is none."""
-        behind = (known.waiting + sum(map(len, known.lost)) for known in self.select())
+        behind = (known.waiting + sum(map(len, known.lost_of(series_id))) for known in self.select())
         return max(0, acquired - max(behind, default=0))
 
     def cut_laggiest(self) -> tuple[str, list[Gap]] | None:
