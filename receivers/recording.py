@@ -82,7 +82,7 @@ class Recording:
                 self._fail(error)
                 return
             self._flushed = now
-        if now - self._reported >= REPORT_INTERVAL and file.frames != self._reported_frames:
+        if now - self._reported >= REPORT_INTERVAL and file.flushed != self._reported_frames:
             self._report_written(file, capture)
 
     def close(self) -> None:
@@ -173,9 +173,9 @@ class Recording:
         self._report(Closed(capture_id=capture.capture_id, filename=file.path, frames=file.frames))
 
     def _report_written(self, file: NexusFile, capture: Capture, series_id: int | None = None) -> None:
-        self._reported, self._reported_frames, self._reported_missing = time.monotonic(), file.frames, file.missing
+        self._reported, self._reported_frames, self._reported_missing = time.monotonic(), file.flushed, file.missing
         self._report(
-            Written(capture_id=capture.capture_id, frames=file.frames, series_id=series_id, missing=file.missing)
+            Written(capture_id=capture.capture_id, frames=file.flushed, series_id=series_id, missing=file.missing)
         )
 
     def _fail(self, error: Exception) -> None:

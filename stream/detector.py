@@ -24,6 +24,7 @@ from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.recorder import CaptureFile, Recorder
 from xsp3ioc.stream.series import Series, SeriesError
 from xsp3ioc.stream.sockets import DataSocket, MonitorSocket, Reply
+from xsp3ioc.stream.subscribers import Audience
 
 log = logging.getLogger(__name__)
 
@@ -212,12 +213,23 @@ class Detector(AcquisitionCommands):
         self.closing = True
         self._await(self.put("acquire", False, who="server"), min(2.0, patience))
         self.recorder.shut_down(max(0.5, deadline - time.monotonic() - 2.0))
+        series = self.series
+        if series is not None:
+            self._give_up(series, max(0.5, deadline - time.monotonic() - 1.0))
         if self.state in (State.idle, State.fault):
             self._await(self.put("disconnect", True, who="server"), max(0.2, deadline - time.monotonic()))
         self._ended.set()
         self.monitor.close()
         self.data.close()
         self._directory.cleanup()
+
+    def _give_up(self, series: Series, patience: float) -> None:
+        """End a series that has not ended with its file; its subscribers hear of it in any case."""
+        series.abandoned.set()
+        self._await(series.done, patience)
+        if self.series is series:
+            series.reason = "abandoned: the server stopped"
+            self.data.publish(series.end(self._acquisition.messages, None, None), audience=Audience.others)
 
     @staticmethod
     def _await(future: Future[Any], seconds: float) -> None:

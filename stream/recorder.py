@@ -10,8 +10,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
 from xsp3ioc.stream.messages import Capture, CaptureEnd, Closed, Failed, Opened, Written
@@ -191,11 +192,16 @@ class Recorder:
         process, self._process = self._process, None
         if process is None:
             return
+        deadline = time.monotonic() + patience
+        if self.file is not None:
+            # At the end of its input the writer ends: before that it shall have written what is on its way.
+            wait([self.file.closed], patience - 0.5)
         if process.stdin is not None:
             process.stdin.close()
         try:
-            process.wait(patience)
+            process.wait(max(0.5, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             log.error("File writer %d did not end in %g s and is killed", process.pid, patience)
             process.kill()
             process.wait()
+        self._lost("The server stopped before the file was complete")
