@@ -91,7 +91,7 @@ class Parameter:
                 raise ValueError(f"{self.label} = {value!r} is none of {self._allowed}")
         try:
             number = int(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError(f"{self.label} = {value!r} is none of {self._allowed}") from None
         if not 0 <= number < len(self.choices):
             raise ValueError(f"{self.label} = {number} is none of {self._allowed}")

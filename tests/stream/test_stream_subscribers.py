@@ -1,0 +1,162 @@
+"""Who gets what, who is cut off, and what each is told: without sockets."""
+
+import json
+
+import numpy as np
+import pytest
+
+from xsp3ioc.stream.messages import (
+    FRAME_DTYPE,
+    Block,
+    CaptureEnd,
+    Image,
+    ProtocolError,
+    SeriesEnd,
+    encode,
+)
+from xsp3ioc.stream.subscribers import MOST_SUBSCRIBERS, Audience, Item, Subscriber, Subscribers
+
+
+def block(first, count, series_id=1):
+    return Block(
+        series_id,
+        first,
+        np.zeros((count, 1, 4), np.uint32),
+        np.zeros((count, 1, 9), np.uint32),
+        np.ones((count, 1)),
+        np.zeros(count, FRAME_DTYPE),
+    )
+
+
+def image(first, count, series_id=1, audience=Audience.all):
+    data = block(first, count, series_id)
+    message = Image(msg_number=first, series_id=series_id, frame=first, shape=data.mca.shape)
+    return Item(message, encode(message), data, audience)
+
+
+def end(series_id=1, audience=Audience.all):
+    message = SeriesEnd(msg_number=9, series_id=series_id, reason="complete", acquired=100)
+    return Item(message, encode(message), None, audience)
+
+
+def lost(parts):
+    return [(gap["first"], gap["last"]) for gap in json.loads(parts[0])["lost"]]
+
+
+@pytest.fixture
+def all_three():
+    subscribers = Subscribers()
+    made = [Subscriber(name.encode(), name, 2, writer=name == "writer") for name in ("a", "b", "writer")]
+    for subscriber in made:
+        subscribers.join(subscriber)
+    return subscribers, *made
+
+
+def sent(subscriber):
+    items = []
+    while (item := subscriber.next()) is not None:
+        items.append(item)
+    return items
+
+
+def test_each_message_goes_to_those_whom_it_is_for(all_three):
+    subscribers, a, _, writer = all_three
+    subscribers.inbox += [end(1, Audience.writer), end(2, Audience.others), end(3)]
+    subscribers.distribute()
+    assert [item.message.series_id for item in sent(a)] == [2, 3]
+    assert [item.message.series_id for item in sent(writer)] == [1, 3]
+
+
+def test_blocks_cost_credit_and_what_follows_waits(all_three):
+    subscribers, a, *_ = all_three
+    subscribers.inbox += [image(0, 5), image(5, 5), image(10, 5), end()]
+    subscribers.distribute()
+    assert len(sent(a)) == 2
+    assert a.starved
+    assert (a.waiting, a.credit) == (5, 0)
+    assert subscribers.streamed(1, 15) == 0  # b has got nothing yet
+    a.give_credit(-3)
+    a.give_credit(0)
+    assert a.starved
+    a.give_credit(1)
+    assert [item.block is None for item in sent(a)] == [False, True]
+    assert not a.starved
+    a.give_credit(10**9)
+    assert a.credit <= 32
+
+
+def test_the_one_that_is_furthest_behind_is_cut_off(all_three):
+    subscribers, a, b, _ = all_three
+    subscribers.inbox += [image(0, 5, 1, Audience.others), image(5, 5, 1, Audience.others)]
+    subscribers.distribute()
+    sent(a)
+    subscribers.inbox += [image(10, 5, 1, Audience.others)]
+    subscribers.distribute()
+    name, gaps = subscribers.cut_laggiest()
+    assert (name, [(gap.first, gap.last) for gap in gaps]) == ("b", [(0, 14)])
+    assert subscribers.streamed(1, 15) == 0
+    # Then the next one; then nobody is left who could be.
+    name, gaps = subscribers.cut_laggiest()
+    assert (name, [(gap.first, gap.last) for gap in gaps]) == ("a", [(10, 14)])
+    assert subscribers.cut_laggiest() is None
+    assert (a.waiting, b.waiting) == (0, 0)
+
+
+def test_nobody_is_cut_off_for_what_the_writer_holds(all_three):
+    subscribers, _, _, writer = all_three
+    subscribers.inbox += [image(0, 5)]
+    subscribers.distribute()
+    assert subscribers.cut_laggiest() is None
+    sent(writer)
+    assert subscribers.cut_laggiest() is not None
+
+
+def test_the_end_of_each_series_tells_what_was_lost_of_it(all_three):
+    subscribers, a, b, _ = all_three
+    a.credit = 0
+    subscribers.inbox += [image(0, 5), image(5, 5), end(1), image(0, 3, 2)]
+    subscribers.distribute()
+    gaps = a.cut()
+    assert [(gap.first, gap.last) for gap in gaps] == [(0, 9), (0, 2)]
+    subscribers.inbox += [image(3, 3, 2), end(2), image(0, 4, 3), end(3)]
+    subscribers.distribute()
+    assert lost(a.parts(a.next())) == [(0, 9)]
+    a.give_credit(5)
+    first, second, third, fourth = sent(a)
+    assert (first.block.first, third.block.first) == (3, 0)
+    assert lost(a.parts(second)) == [(0, 2)]
+    assert lost(a.parts(fourth)) == []
+    # The others lost nothing.
+    b.give_credit(9)
+    assert [lost(b.parts(item)) for item in sent(b) if item.block is None] == [[], [], []]
+
+
+def test_a_late_one_learns_of_the_capture_and_leaves_out_what_is_over(all_three):
+    subscribers, *_ = all_three
+    message = CaptureEnd(capture_id=1)
+    subscribers.inbox += [Item(message, encode(message)), end()]
+    subscribers.distribute()
+    late = Subscriber(b"late", "late", 1)
+    subscribers.join(late)
+    assert sent(late) == []
+
+
+def test_there_is_a_limit():
+    subscribers = Subscribers()
+    for number in range(MOST_SUBSCRIBERS):
+        subscribers.join(Subscriber(bytes([number]), "x", 1))
+    with pytest.raises(ProtocolError, match="already"):
+        subscribers.join(Subscriber(b"one more", "x", 1))
+
+
+def test_the_end_of_a_series_waits_once_for_one_that_takes_nothing(all_three):
+    subscribers, a, b, _ = all_three
+    subscribers.inbox += [image(0, 5)]
+    subscribers.distribute()
+    sent(b)
+    assert subscribers.wait_sent(0.1, lambda: False) == ["a"]
+    assert subscribers.wait_sent(0.1, lambda: False) == []
+    a.give_credit(1)
+    assert subscribers.wait_sent(0.1, lambda: False) == ["a"]
+    a.give_credit(1)
+    assert subscribers.wait_sent(60, lambda: True) == []
