@@ -73,6 +73,8 @@ class NexusFile:
         """Frames of the running series that are missing, or marked as not valid."""
         self.flushed = 0
         """Frames that a crash does not take away."""
+        self.flushed_missing = 0
+        """`missing`, as of the last flush."""
         self._capture = capture
         self._next = 0
         self._described = False
@@ -106,7 +108,7 @@ class NexusFile:
             self._described = True
         self._rows.begin(header.clock_period, header.event_widths)
         self.series += 1
-        self.missing = 0
+        self.missing = self.flushed_missing = 0
         self._next = first
 
     def write(self, block: Block) -> None:
@@ -132,7 +134,7 @@ class NexusFile:
         self._chunks.flush()
         self._rows.flush()
         self._file.flush()
-        self.flushed = self.frames
+        self.flushed, self.flushed_missing = self.frames, self.missing
 
     def close(self) -> None:
         """Flush and close; after an error, only `abandon` is left to do."""

@@ -173,10 +173,9 @@ class Recording:
         self._report(Closed(capture_id=capture.capture_id, filename=file.path, frames=file.frames))
 
     def _report_written(self, file: NexusFile, capture: Capture, series_id: int | None = None) -> None:
-        self._reported, self._reported_frames, self._reported_missing = time.monotonic(), file.flushed, file.missing
-        self._report(
-            Written(capture_id=capture.capture_id, frames=file.flushed, series_id=series_id, missing=file.missing)
-        )
+        frames, missing = file.flushed, file.flushed_missing
+        self._reported, self._reported_frames, self._reported_missing = time.monotonic(), frames, missing
+        self._report(Written(capture_id=capture.capture_id, frames=frames, series_id=series_id, missing=missing))
 
     def _fail(self, error: Exception) -> None:
         file, capture = self._file, self._capture

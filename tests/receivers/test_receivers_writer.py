@@ -2,6 +2,7 @@
 
 import resource
 import signal
+import time
 
 import h5py
 import hdf5plugin  # noqa: F401
@@ -193,6 +194,22 @@ def test_killed_it_leaves_what_was_flushed(feed, child, tmp_path):
     feed.wait(Written, series_id=1)
     feed.send(header(2), frames(0, 7, 2))
     feed.wait(Written, frames=37)
+    feed.send(frames(7, 1, 2))
     child.kill()
     child.wait(10)
-    np.testing.assert_array_equal(read(path)[:30], frames(0, 30).mca)
+    np.testing.assert_array_equal(read(path)[:37], np.concatenate([frames(0, 30).mca, frames(0, 7, 2).mca]))
+
+
+def test_progress_is_what_a_flush_has_put_into_the_file(feed, child, tmp_path):
+    path = tmp_path / "x.h5"
+    feed.send(capture(path, flush_interval=0.5), header())
+    for first in range(0, 40, 2):
+        feed.send(frames(first, 1))
+        time.sleep(0.05)
+    reports = [feed.wait(Written) for _ in range(2)]
+    child.kill()
+    child.wait(10)
+    status = read(path, "/entry/instrument/xspress3/frame_status")
+    for report in reports:
+        assert len(status) >= report.frames > 0
+        assert report.missing == np.count_nonzero(status[: report.frames])
