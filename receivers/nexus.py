@@ -13,6 +13,7 @@ import numpy as np
 
 from xsp3ioc.receivers import layout
 from xsp3ioc.receivers.chunks import COMPRESSORS, Chunks, frames_per_chunk
+from xsp3ioc.receivers.receiver import last_frame
 from xsp3ioc.receivers.rows import Column, Rows
 from xsp3ioc.receivers.virtual import add_channel_attributes, add_channel_groups
 from xsp3ioc.stream.messages import Block, Capture, Header, SeriesEnd
@@ -124,7 +125,7 @@ class NexusFile:
 
     def end_series(self, end: SeriesEnd) -> None:
         """End the running series: its last frames are marked as missing if they never came; flushed."""
-        last = max([end.acquired - 1, *(gap.last for gap in (*end.missing, *end.lost))])
+        last = last_frame(end)
         if last >= self._next:
             self._skip(last + 1 - self._next)
         self.flush()

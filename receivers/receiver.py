@@ -46,6 +46,13 @@ class RefusedError(ConnectionError):
     """The server does not take this receiver; trying again is of no use."""
 
 
+def last_frame(end: SeriesEnd) -> int:
+    """Return the number of the last frame of a series, missing ones included; -1 if it has none."""
+    # `acquired` does not count those that nobody got.
+    due = end.acquired + sum(map(len, end.missing)) - 1
+    return max([due, *(gap.last for gap in (*end.missing, *end.lost))])
+
+
 class Receiver:
     """The events of a server's data stream, in order, each block as arrays over the received memory.
 
@@ -229,7 +236,7 @@ class Receiver:
     def _end(self, end: SeriesEnd) -> None:
         if self._series is None or end.series_id != self._series[0]:
             return
-        last = max([end.acquired - 1, *(gap.last for gap in (*end.missing, *end.lost))])
+        last = last_frame(end)
         if last >= self._next:
             self._gap(last, "not received")
 

@@ -126,6 +126,14 @@ def test_missing_frames_keep_their_places(path):
         assert not h5["/entry/instrument/NDAttributes/TIMESTAMP"][()][missing].any()
 
 
+def test_the_last_frames_have_their_places_where_gaps_came_before(path):
+    file = opened(path)
+    write(file, frames(0, 10), frames(20, 70), acquired=90, missing=[Gap(first=10, last=19, reason="overrun")])
+    assert (file.frames, file.missing) == (100, 20)
+    file.close()
+    assert lengths(path) == {100}
+
+
 def test_overrun_frames_are_marked(path):
     block = frames(0, 3)
     block.frames["status"][1] = FrameStatus.overrun

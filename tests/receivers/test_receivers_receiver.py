@@ -101,6 +101,14 @@ def test_frames_that_do_not_come_are_named(feed, receiver):
     assert (receiver.received, receiver.gaps) == (1, [])
 
 
+def test_the_last_frames_are_missed_where_gaps_came_before(feed, receiver):
+    overrun = Gap(first=10, last=19, reason="overrun")
+    feed.send(header(), frames(0, 10), frames(20, 70), end(90, missing=[overrun]))
+    for _ in range(4):
+        receiver.receive(5)
+    assert [(gap.first, gap.last) for gap in receiver.gaps] == [(10, 19), (90, 99)]
+
+
 def test_garbage_is_counted_and_skipped(feed, receiver, caplog):
     wrong = frames(0, 2)
     with caplog.at_level(logging.WARNING):
