@@ -67,7 +67,13 @@ DETECTOR_COLUMNS = [
     _scaler(Scaler.total_ticks, "tick", "Total ticks"),
     Column("event_width", "f8", "tick", "Dead ticks per event", _widths),
     Column("dead_time_correction", "f8", "", "Dead-time correction factor", lambda f: f.factors),
-    Column("dead_time_percent", "f8", "%", "Dead time", lambda f: rates.dead_time_percent(f.factors)),
+    Column(
+        "dead_time_percent",
+        "f8",
+        "%",
+        "Dead time",
+        lambda f: rates.dead_time_percent(f.scalers, f.event_widths),
+    ),
     Column(
         "output_count_rate",
         "f8",
@@ -88,7 +94,7 @@ DETECTOR_COLUMNS = [
         "f8",
         "s",
         "Counting time less dead time",
-        lambda f: rates.live_time(f.scalers, f.factors, f.clock_period),
+        lambda f: rates.live_time(f.scalers, f.event_widths, f.clock_period),
     ),
     Column(
         "count_time",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from xsp3ioc.stream.formulas import dead_time_percent as dead_time_percent
 
 FloatArray = NDArray[np.float64]
 ScalerArray = NDArray[np.uint32]
@@ -30,9 +32,13 @@ def real_time(scalers: ScalerArray, clock_period: float) -> FloatArray:
     return scalers[..., Scaler.total_ticks] * np.float64(clock_period)
 
 
-def live_time(scalers: ScalerArray, factors: FloatArray, clock_period: float) -> FloatArray:
-    """Return the counting time less dead time, s, of scalers (..., 9) and dead-time factors (...); shaped (...)."""
-    return _ratio(real_time(scalers, clock_period), factors)
+def live_time(scalers: ScalerArray, event_widths: ArrayLike, clock_period: float) -> FloatArray:
+    """Return the counting time less dead time, s, of scalers (..., channels, 9); shaped (..., channels).
+
+    `event_widths` is (channels,), ticks. 0 where a channel was blind all the time.
+    """
+    live = np.maximum(1.0 - dead_time_percent(scalers, event_widths) / 100.0, 0.0)
+    return real_time(scalers, clock_period) * live
 
 
 def output_count_rate(scalers: ScalerArray, clock_period: float) -> FloatArray:
@@ -45,11 +51,5 @@ def input_count_rate(scalers: ScalerArray, factors: FloatArray, clock_period: fl
     return output_count_rate(scalers, clock_period) * factors
 
 
-def dead_time_percent(factors: FloatArray) -> FloatArray:
-    """Return the dead share of the counting time, %: 100 (1 - 1 / factor); 0 where the factor is 0; same shape."""
-    return 100.0 - _ratio(np.full_like(factors, 100.0), factors, empty=100.0)
-
-
-def _ratio(over: NDArray, under: NDArray, empty: float = 0.0) -> FloatArray:
-    result = np.full(np.shape(under), empty, np.float64)
-    return np.divide(over, under, out=result, where=under != 0)
+def _ratio(over: NDArray, under: NDArray) -> FloatArray:
+    return np.divide(over, under, out=np.zeros(np.shape(under)), where=under != 0)

@@ -11,6 +11,7 @@ from xsp3ioc.receivers.chunks import frames_per_chunk
 from xsp3ioc.receivers.layout import ATTRIBUTE_COLUMNS, DETECTOR_COLUMNS
 from xsp3ioc.receivers.nexus import NexusFile
 from xsp3ioc.receivers.rates import Scaler
+from xsp3ioc.stream.formulas import dead_time_percent
 from xsp3ioc.stream.messages import FrameStatus, Gap
 
 DETECTOR = "/entry/instrument/xspress3"
@@ -216,6 +217,24 @@ def test_what_readers_look_for(path):
         np.testing.assert_allclose(h5[DETECTOR]["output_count_rate"], rates.output_count_rate(block.scalers, CLOCK))
         seconds = h5["/entry/instrument/NDAttributes/NDArrayEpicsTSSec"][0]
         assert seconds == int(block.frames["time"][0]) - 631152000
+
+
+def test_the_file_says_the_dead_time_that_the_server_says(path):
+    block = frames(0, 3)
+    block.scalers[..., Scaler.clock_ticks] = block.scalers[..., Scaler.total_ticks] = 1000
+    block.scalers[..., Scaler.all_events] = 50
+    block.scalers[..., Scaler.reset_ticks] = [[250, 200], [1150, 600], [0, 0]]
+    file = opened(path)
+    write(file, block)
+    file.close()
+    widths = header().event_widths
+    with h5py.File(path) as h5:
+        percent = h5[DETECTOR]["dead_time_percent"][()]
+        np.testing.assert_array_equal(percent, dead_time_percent(block.scalers, widths))
+        np.testing.assert_allclose(percent, [[60, 60], [150, 100], [35, 40]])
+        live = np.array([[400, 400], [0, 0], [650, 600]]) * CLOCK
+        np.testing.assert_allclose(h5[DETECTOR]["live_time"], live)
+        np.testing.assert_array_equal(h5["/entry/instrument/mca_00/live_time"], h5[DETECTOR]["live_time"][:, 0])
 
 
 def test_groups_have_classes_and_numbers_have_units(path):
