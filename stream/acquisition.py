@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 0.01
 """Seconds between two looks at the progress, at most; half a frame if that is less."""
-EASY_SLABS = 64
-"""Slabs in use above which frames wait in the ring, as long as that has room."""
+EASY_SLABS = 8
+"""Slabs in use above which frames wait in the ring, as long as that has room: these stay in the cache."""
 EASY_PATIENCE = 0.02
 """Seconds of waiting in vain after which twice as many slabs are used: somebody stalls."""
 SUBSCRIBER_PATIENCE = 1.0

@@ -13,11 +13,12 @@ from typing import Any
 from xsp3ioc.stream.commands import Commanded
 from xsp3ioc.stream.messages import Capture
 from xsp3ioc.stream.parameter import Severity
-from xsp3ioc.stream.pool import SLAB_BYTES
 from xsp3ioc.stream.recorder import CaptureFile, Recorder, RecordingError
 from xsp3ioc.stream.store import shorten
 
 STREAM_MODE = 2
+CHUNK_BYTES = 1 << 20
+"""Spectra per chunk of the file, before compression."""
 COMPRESSIONS = {0: "none", 3: "gzip", 5: "bslz4"}
 """What the writer can do, by the number of the areaDetector's choice."""
 ATTACH_TIMEOUT = 10.0
@@ -44,7 +45,7 @@ def chunk_frames(explicit: int, channels: int, bins: int, exposure: float, captu
     """Frames per chunk: what is asked for, else the least of 1 MiB, the frames of a second, and the capture."""
     if explicit:
         return explicit
-    largest = max(1, SLAB_BYTES // (channels * bins * 4))
+    largest = max(1, CHUNK_BYTES // (channels * bins * 4))
     return max(1, min(largest, int(1 / exposure), capture_frames or largest))
 
 
