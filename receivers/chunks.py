@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 import zlib
 from collections.abc import Callable
@@ -15,10 +16,14 @@ from numpy.typing import NDArray
 
 CHUNK_BYTES = 1 << 20
 """Spectra per chunk, uncompressed; more or less costs speed."""
+MOST_CHUNK_BYTES = 64 << 20
+"""Spectra per chunk, uncompressed, whatever is asked for: a chunk is held in memory, and read as a whole."""
 GROW_FRAMES = 1024
 """The dataset grows in steps of this many frames: each resize costs."""
 BITSHUFFLE_BLOCK = 8192
 GZIP_LEVEL = 1
+
+log = logging.getLogger(__name__)
 
 Spectra = NDArray[np.uint32]
 
@@ -48,11 +53,16 @@ COMPRESSORS: dict[str, tuple[Callable[[Spectra], Any], dict[str, Any]]] = {
 def frames_per_chunk(channels: int, bins: int, frames: int, asked: int = 0) -> int:
     """Frames in a chunk of `channels` x `bins` uint32: `asked`, or what fills 1 MiB but not more than `frames`.
 
-    `frames` is how many there will be (0: unknown), `asked` 0 leaves the choice.
+    `frames` is how many there will be (0: unknown), `asked` 0 leaves the choice; more than fits into 64 MiB is not
+    granted.
     """
+    frame = channels * bins * 4
     if asked > 0:
-        return asked
-    fitting = max(1, CHUNK_BYTES // (channels * bins * 4))
+        most = max(1, MOST_CHUNK_BYTES // frame)
+        if asked > most:
+            log.warning("Chunks of %d frames are too large: %d frames instead", asked, most)
+        return min(asked, most)
+    fitting = max(1, CHUNK_BYTES // frame)
     return min(fitting, frames) if frames > 0 else fitting
 
 

@@ -85,6 +85,8 @@ class NexusFile:
             self._create(capture)
             self._file.flush()
         except BaseException:
+            # Held, or the next file may get the same inode: HDF5 takes that for this one, still open.
+            self._held = os.open(path, os.O_RDONLY)
             self.abandon()
             os.unlink(path)
             raise

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 REPORT_INTERVAL = 0.2
 """s between reports of progress."""
 
+FAILURES = (OSError, ValueError, RuntimeError, MemoryError)
+"""What may go wrong with a file: reported, and survived."""
+
 Report = Callable[[FromReceiver], object]
 
 
@@ -66,7 +69,7 @@ class Recording:
                     self._end_series(event)
                 case CaptureEnd():
                     self._end_capture(event)
-        except (OSError, ValueError, RuntimeError) as error:
+        except FAILURES as error:
             self._fail(error)
 
     def tick(self) -> None:
@@ -78,7 +81,7 @@ class Recording:
         if now - self._flushed >= capture.flush_interval and file.frames != file.flushed:
             try:
                 file.flush()
-            except (OSError, ValueError, RuntimeError) as error:
+            except FAILURES as error:
                 self._fail(error)
                 return
             self._flushed = now
@@ -89,7 +92,7 @@ class Recording:
         """Close the file that is open, if any."""
         try:
             self._close()
-        except (OSError, ValueError, RuntimeError) as error:
+        except FAILURES as error:
             self._fail(error)
 
     def _create(self, capture: Capture) -> NexusFile:

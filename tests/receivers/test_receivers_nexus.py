@@ -287,7 +287,27 @@ def test_existing_files_are_left_alone(path):
 
 @pytest.mark.parametrize(
     ("size", "frames", "asked", "expected"),
-    [((4, 4096), 0, 0, 16), ((4, 4096), 5, 0, 5), ((4, 4096), 5, 32, 32), ((100, 4096), 0, 0, 1)],
+    [
+        ((4, 4096), 0, 0, 16),
+        ((4, 4096), 5, 0, 5),
+        ((4, 4096), 5, 32, 32),
+        ((100, 4096), 0, 0, 1),
+        ((4, 4096), 0, 1024, 1024),
+        ((5000, 4096), 0, 0, 1),
+    ],
 )
 def test_frames_per_chunk(size, frames, asked, expected):
     assert frames_per_chunk(*size, frames, asked) == expected
+
+
+@pytest.mark.parametrize(("size", "asked", "expected"), [((4, 4096), 1 << 40, 1024), ((5000, 4096), 2, 1)])
+def test_chunks_that_are_too_large_are_not_granted(size, asked, expected, caplog):
+    assert frames_per_chunk(*size, 0, asked) == expected
+    assert f"{asked} frames are too large: {expected} frames instead" in caplog.text
+
+
+def test_a_file_with_chunks_that_are_too_large_has_smaller_ones(path):
+    file = opened(path, channels=CHANNELS, bins=1 << 20, chunk_frames=1 << 31)
+    file.close()
+    with h5py.File(path) as h5:
+        assert h5[DETECTOR]["data"].chunks == (8, CHANNELS, 1 << 20)

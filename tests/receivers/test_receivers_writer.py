@@ -137,6 +137,15 @@ def test_places_that_cannot_be_written(feed, child, path):
     assert "\n" not in failed.error
 
 
+def test_frames_that_do_not_fit_into_memory_are_refused(feed, child, tmp_path):
+    path = tmp_path / "x.h5"
+    failed = refused(feed, capture(path, channels=1 << 20, bins=1 << 30))
+    assert failed.error.startswith(f"{path}: ")
+    assert list(tmp_path.glob("*.h5")) == []
+    feed.send(capture(path, capture_id=2))
+    feed.wait(Opened, capture_id=2)
+
+
 def test_after_a_failure_the_rest_is_ignored_and_the_next_capture_works(feed, child, tmp_path):
     feed.send(capture(tmp_path / "no" / "x.h5"), header(), *(frames(k, 1) for k in range(40)), end(40), END)
     feed.send(capture(tmp_path / "y.h5", capture_id=2), header(2, 2), frames(0, 1, 2), end(1, 2))
