@@ -8,11 +8,13 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import argparse  # noqa: E402
+import itertools  # noqa: E402
 import logging  # noqa: E402
 import mmap  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
 import threading  # noqa: E402
+import time  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 
@@ -28,6 +30,8 @@ POOL_VARIABLE = "XSP3IOC_POOL"
 """File descriptor and size of the server's memory, `descriptor:bytes`."""
 CREDIT = 32
 """Blocks on their way: what a flush may hold up."""
+PATIENCE = 5.0
+"""s for a backlog after the end of the server's input."""
 TICK = 0.1
 """s between looks at the clock and at the reasons to stop."""
 
@@ -55,40 +59,55 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-def record(receiver: Receiver, recording: Recording, stopped: Callable[[], bool], joining: bool = False) -> None:
+def record(
+    receiver: Receiver,
+    recording: Recording,
+    stopped: Callable[[], bool],
+    joining: bool = False,
+    patience: float = 0.0,
+) -> None:
     """Feed `recording` from `receiver` until `stopped`; its file is closed then, whatever happened.
 
     `joining`: the receiver may join in the middle of a series, and keeps no place for what went by before.
+    `patience`: s after `stopped` in which events are still waited for, up to the end of the capture that is open.
     RefusedError when the server does not take the receiver.
     """
+
+    def step(timeout: float) -> bool:
+        event = receiver.receive(timeout)
+        if event is not None:
+            recording.take(event, joining and receiver.late)
+        recording.tick()
+        return event is not None
+
     try:
         while not stopped():
-            event = receiver.receive(TICK)
-            if event is not None:
-                recording.take(event, joining and receiver.late)
-            recording.tick()
+            step(TICK)
         # What has arrived already is not thrown away.
-        for _ in range(CREDIT):
-            event = receiver.receive(0)
-            if event is None:
+        deadline = time.monotonic() + patience
+        for taken in itertools.count():
+            left = receiver.connected and time.monotonic() < deadline
+            if not left and taken >= CREDIT:
                 break
-            recording.take(event, joining and receiver.late)
+            if not step(TICK if left else 0) and not (left and recording.path):
+                break
     finally:
         recording.close()
 
 
 def _child(endpoint: str) -> int:
     stop = threading.Event()
-    # Ctrl-C reaches every process of the terminal: when to end is the server's decision.
+    # Ctrl-C reaches every process of the terminal, systemd's SIGTERM every process of the service: when to end is the
+    # server's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_wait_for_parent, args=(stop,), daemon=True).start()
     token = os.environ.get(TOKEN_VARIABLE, "")
     with Receiver(endpoint, "writer", credit=CREDIT, token=token, pool=_pool()) as receiver:
         # Only the reports of the one who has the token are taken.
         recording = Recording(receiver.report if token else lambda _: None)
         try:
-            record(receiver, recording, stop.is_set)
+            record(receiver, recording, stop.is_set, patience=PATIENCE)
         except RefusedError as error:
             log.error("%s", error)
             return 1

@@ -33,6 +33,7 @@ def start(feed):
         return child
 
     yield start
+    feed.close()
     for child in children:
         child.stdin.close()
         child.wait(10)
@@ -179,21 +180,63 @@ def test_when_the_parent_goes_the_file_is_closed(feed, child, tmp_path):
     path = tmp_path / "x.h5"
     feed.send(capture(path), header(), frames(0, 3))
     feed.wait(Written, frames=3)
+    feed.close()
     child.stdin.close()
-    assert child.wait(10) == 0
+    assert child.wait(3) == 0
     np.testing.assert_array_equal(read(path), frames(0, 3).mca)
 
 
-def test_sigterm_closes_the_file_and_sigint_does_nothing(feed, child, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_to_all_processes_do_not_end_it(feed, child, tmp_path, number):
     path = tmp_path / "x.h5"
     feed.send(capture(path))
     feed.wait(Opened)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     feed.send(header(), frames(0, 3))
     feed.wait(Written, frames=3)
-    child.send_signal(signal.SIGTERM)
+    assert child.poll() is None
+    feed.send(frames(3, 2), end(5), END)
+    assert feed.wait(Closed).frames == 5
+    child.stdin.close()
+    assert child.wait(3) == 0
+    np.testing.assert_array_equal(read(path), frames(0, 5).mca)
+
+
+def test_at_the_end_a_backlog_is_written(feed, child, tmp_path):
+    path = tmp_path / "x.h5"
+    feed.send(capture(path))
+    feed.wait(Opened)
+    child.send_signal(signal.SIGSTOP)
+    series = range(1, 31)
+    for number in series:
+        feed.send(header(number), frames(0, 2, number), end(2, number))
+    feed.send(END)
+    child.stdin.close()
+    child.send_signal(signal.SIGCONT)
+    assert feed.wait(Closed).frames == 60
+    assert child.wait(3) == 0
+    np.testing.assert_array_equal(read(path), np.concatenate([frames(0, 2, number).mca for number in series]))
+
+
+def test_after_the_end_of_its_input_it_waits_for_the_end_of_the_capture(feed, child, tmp_path):
+    path = tmp_path / "x.h5"
+    feed.send(capture(path), header(), frames(0, 1))
+    feed.wait(Opened)
+    child.stdin.close()
+    time.sleep(0.5)
+    feed.send(frames(1, 2), end(3), END)
     assert feed.wait(Closed).frames == 3
-    assert child.wait(10) == 0
+    assert child.wait(3) == 0
+    np.testing.assert_array_equal(read(path), frames(0, 3).mca)
+
+
+def test_it_does_not_wait_for_ever(feed, child, tmp_path):
+    path = tmp_path / "x.h5"
+    feed.send(capture(path), header(), frames(0, 3))
+    feed.wait(Opened)
+    child.stdin.close()
+    assert feed.wait(Closed).frames == 3
+    assert child.wait(3) == 0
     np.testing.assert_array_equal(read(path), frames(0, 3).mca)
 
 
