@@ -78,6 +78,8 @@ class Receiver:
         """Frames of the running series that did not arrive; complete once its SeriesEnd has been returned."""
         self.garbage = 0
         """Messages that were not understood."""
+        self.misread = ""
+        """Why the last of them was not."""
         self.late = False
         """The running series may have begun before this receiver had joined."""
         self._hello = encode(Hello(name=name, credit=credit, token=token))
@@ -203,6 +205,7 @@ class Receiver:
                 return block
         except ProtocolError as error:
             self.garbage += 1
+            self.misread = str(error)
             log.warning("Message from %s ignored: %s", self.endpoint, error)
             return None
         if isinstance(message, Ping):

@@ -72,6 +72,25 @@ class Recording:
         except FAILURES as error:
             self._fail(error)
 
+    def misread(self, reason: str) -> None:
+        """Give up the capture that runs: what the server has said just now, perhaps its end, was not understood."""
+        capture = self._capture
+        if capture is None or self._failed:
+            return
+        file, path, frames = self._file, capture.filename, self._reported_frames
+        if file is not None:
+            path = file.path
+            try:
+                file.close()
+            except FAILURES as error:
+                self._fail(error)
+                return
+            frames = file.flushed
+        self._file, self._failed = None, True
+        text = f"{path}: a message of the server could not be read: {reason}"
+        log.error("Capture %d failed: %s", capture.capture_id, text)
+        self._report(Failed(capture_id=capture.capture_id, filename=path, frames=frames, error=text))
+
     def tick(self) -> None:
         """Flush and report as time goes by; to be called several times a second."""
         file, capture = self._file, self._capture

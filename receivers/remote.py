@@ -40,6 +40,9 @@ class RemoteRecording(Recording):
         elif isinstance(report, Failed):
             self._tell(f"{report.filename}: failed after {report.frames} frames: {report.error}")
 
+    def misread(self, reason: str) -> None:
+        """Go on: nobody waits for a report, and frames that are lost by it are marked as missing."""
+
     def _create(self, capture: Capture) -> NexusFile:
         path = confined(self._root, capture.filename)
         capture = msgspec.structs.replace(capture, overwrite=False, swmr=False)

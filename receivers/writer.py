@@ -74,7 +74,10 @@ def record(
     """
 
     def step(timeout: float) -> bool:
+        garbage = receiver.garbage
         event = receiver.receive(timeout)
+        if receiver.garbage != garbage:
+            recording.misread(receiver.misread)
         if event is not None:
             recording.take(event, joining and receiver.late)
         recording.tick()

@@ -70,6 +70,14 @@ def test_joining_late_keeps_no_place_for_what_went_by(feed, writer, root):
     assert column(root / "series_000001.h5", "frame_in_series") == [1000, 1001, 1002]
 
 
+def test_a_message_that_cannot_be_read_is_passed_over(feed, writer, root):
+    feed.send(capture("x.h5"), header(), frames(0, 2))
+    feed.send_parts(b"no json")
+    feed.send(frames(3, 1), end(4), END)
+    assert writer.stdout.readline() == f"{root}/x.h5: 4 frames\n"
+    assert column(root / "x.h5", "frame_status") == [0, 0, 2, 0]
+
+
 def test_a_server_that_comes_back_is_joined_and_its_series_goes_on(feed, writer, root):
     endpoint = feed.endpoint
     feed.send(capture("x.h5"), header(), frames(0, 2))

@@ -147,6 +147,32 @@ def test_frames_that_do_not_fit_into_memory_are_refused(feed, child, tmp_path):
     feed.wait(Opened, capture_id=2)
 
 
+@pytest.mark.parametrize("garbage", [b"no json", b'{"htype": "series_end"}', b""])
+def test_a_message_that_cannot_be_read_ends_the_capture(feed, child, tmp_path, garbage):
+    path = tmp_path / "x.h5"
+    feed.send_parts(garbage)
+    feed.send(capture(path), header(), frames(0, 3))
+    feed.send_parts(garbage)
+    feed.send_parts(garbage)
+    failed = feed.wait(Failed)
+    assert (failed.capture_id, failed.filename, failed.frames) == (1, str(path), 3)
+    assert failed.error.startswith(f"{path}: a message of the server could not be read: ")
+    np.testing.assert_array_equal(read(path), frames(0, 3).mca)
+    feed.send(frames(3, 1), end(4), END)
+    feed.send(capture(tmp_path / "y.h5", capture_id=2), header(2, 2), frames(0, 1, 2), end(1, 2))
+    assert feed.wait(Written, series_id=2).frames == 1
+    assert sum(isinstance(report, Failed) for report in feed.reports) == 1
+
+
+def test_a_message_that_cannot_be_read_fails_the_series_of_a_full_file(feed, child, tmp_path):
+    path = tmp_path / "x.h5"
+    feed.send(capture(path, frames=3), header(), frames(0, 5))
+    feed.wait(Closed)
+    feed.send_parts(b"no json")
+    assert feed.wait(Failed, capture_id=1, frames=3).filename == str(path)
+    np.testing.assert_array_equal(read(path), frames(0, 3).mca)
+
+
 def test_after_a_failure_the_rest_is_ignored_and_the_next_capture_works(feed, child, tmp_path):
     feed.send(capture(tmp_path / "no" / "x.h5"), header(), *(frames(k, 1) for k in range(40)), end(40), END)
     feed.send(capture(tmp_path / "y.h5", capture_id=2), header(2, 2), frames(0, 1, 2), end(1, 2))
