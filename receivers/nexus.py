@@ -13,6 +13,7 @@ import numpy as np
 
 from xsp3ioc.receivers import layout
 from xsp3ioc.receivers.chunks import COMPRESSORS, Chunks, frames_per_chunk
+from xsp3ioc.receivers.paths import provisional, replace
 from xsp3ioc.receivers.receiver import last_frame
 from xsp3ioc.receivers.rows import Column, Rows
 from xsp3ioc.receivers.virtual import add_channel_attributes, add_channel_groups
@@ -57,7 +58,8 @@ class NexusFile:
 
     `frames` counts the frames in it, missing ones included; `full` says that it holds all that the capture asked
     for. After `flush` every dataset has `frames` rows and a crash takes none of them away. OSError and ValueError
-    come as h5py and the file system have them; FileExistsError if `path` exists and may not be overwritten.
+    come as h5py and the file system have them; FileExistsError if `path` exists and may not be overwritten. A file
+    that is overwritten stays until the new one has been made.
     """
 
     def __init__(self, capture: Capture, path: str) -> None:
@@ -80,15 +82,17 @@ class NexusFile:
         self._next = 0
         self._described = False
         # The earliest format, flushed now and then, opens after a crash; later ones do not.
-        self._file = h5py.File(path, "w" if capture.overwrite else "x", libver="earliest", locking="best-effort")
+        name = provisional(path, capture.overwrite)
+        self._file = h5py.File(name, "x", libver="earliest", locking="best-effort")
         try:
             self._create(capture)
             self._file.flush()
+            replace(path, name)
         except BaseException:
             # Held, or the next file may get the same inode: HDF5 takes that for this one, still open.
-            self._held = os.open(path, os.O_RDONLY)
+            self._held = os.open(name, os.O_RDONLY)
             self.abandon()
-            os.unlink(path)
+            os.unlink(name)
             raise
 
     @property

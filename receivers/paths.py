@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import logging
 import os
 import re
+import shutil
+import uuid
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 _HDF5_ERRNO = re.compile(r"errno = (\d+)")
 
@@ -28,6 +34,37 @@ def prepare(path: str | os.PathLike[str], overwrite: bool = False, levels: int =
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, "exists already", str(path))
+
+
+def provisional(path: str, overwrite: bool) -> str:
+    """Return the name under which to make the file `path`: another one beside it if it is to replace a file.
+
+    So the old file is still there when the new one cannot be made; `replace` puts the new one in its place. OSError
+    for what is no file, for one that may not be written, and for one that somebody else is writing.
+    """
+    target = os.path.realpath(path)
+    if not overwrite or not os.path.exists(target):
+        return path
+    if not os.path.isfile(target):
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    descriptor = os.open(target, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OSError(errno.EBUSY, "another program is writing it", path) from error
+    except OSError:
+        # Not every file system has locks.
+        log.debug("%s cannot be locked", path, exc_info=True)
+    finally:
+        os.close(descriptor)
+    return os.path.join(os.path.dirname(target), f".{uuid.uuid4().hex}.h5")
+
+
+def replace(path: str, name: str) -> None:
+    """Put the file `name`, from `provisional`, in the place of `path`, which keeps its mode and the links to it."""
+    if name != path:
+        shutil.copymode(path, name)
+        os.replace(name, os.path.realpath(path))
 
 
 def describe(error: BaseException, path: str) -> str:

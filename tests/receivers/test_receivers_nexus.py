@@ -1,3 +1,5 @@
+import fcntl
+import os
 import shutil
 
 import h5py
@@ -283,6 +285,56 @@ def test_existing_files_are_left_alone(path):
     again = opened(path, overwrite=True)
     again.close()
     assert lengths(path) == {0}
+
+
+@pytest.mark.parametrize("method", ["_create", "flush"])
+def test_the_old_file_is_kept_when_the_new_one_cannot_be_made(path, tmp_path, monkeypatch, method):
+    file = opened(path)
+    write(file, frames(0, 2))
+    file.close()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(*((NexusFile, "_create") if method == "_create" else (h5py.File, "flush")), fail)
+        opened(path, overwrite=True)
+    assert [found.name for found in tmp_path.iterdir()] == ["x.h5"]
+    assert_holds(path, frames(0, 2))
+    file = opened(path, overwrite=True)
+    write(file, frames(0, 3, 2))
+    file.close()
+    assert_holds(path, frames(0, 3, 2))
+    assert [found.name for found in tmp_path.iterdir()] == ["x.h5"]
+
+
+def test_a_file_that_is_overwritten_keeps_its_mode_and_its_links(path, tmp_path):
+    opened(path).close()
+    os.chmod(path, 0o640)
+    link = tmp_path / "link.h5"
+    link.symlink_to("x.h5")
+    file = opened(str(link), overwrite=True)
+    write(file, frames(0, 2))
+    file.close()
+    assert link.is_symlink()
+    assert os.stat(path).st_mode & 0o777 == 0o640
+    assert_holds(path, frames(0, 2))
+
+
+def test_a_file_that_another_program_writes_is_not_overwritten(path, tmp_path):
+    opened(path).close()
+    with open(path) as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(OSError, match="another program is writing it"):
+            opened(path, overwrite=True)
+    assert lengths(path) == {0}
+
+
+def test_what_is_no_file_is_not_overwritten(path):
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="not a regular file"):
+        opened(path, overwrite=True)
+    assert os.path.exists(path)
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,18 @@ def test_an_existing_file_is_refused(feed, child, tmp_path):
     assert path.read_text() == "precious"
 
 
+def test_a_file_to_be_overwritten_is_kept_when_the_new_one_cannot_be_made(feed, child, tmp_path):
+    path = tmp_path / "x.h5"
+    path.write_text("precious")
+    assert refused(feed, capture(path, overwrite=True, channels=1 << 20, bins=1 << 30)).filename == str(path)
+    assert path.read_text() == "precious"
+    feed.send(capture(path, capture_id=2, overwrite=True), header(1, 2), frames(0, 1), end(1))
+    feed.wait(Written, series_id=1)
+    feed.send(CaptureEnd(capture_id=2))
+    feed.wait(Closed)
+    np.testing.assert_array_equal(read(path), frames(0, 1).mca)
+
+
 def test_a_missing_directory_is_refused_or_made(feed, child, tmp_path):
     path = tmp_path / "a" / "b" / "x.h5"
     assert refused(feed, capture(path, create_directories=1)).error == f"{tmp_path}/a/b: no such directory"
