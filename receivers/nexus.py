@@ -83,14 +83,17 @@ class NexusFile:
         self._described = False
         # The earliest format, flushed now and then, opens after a crash; later ones do not.
         name = provisional(path, capture.overwrite)
-        self._file = h5py.File(name, "x", libver="earliest", locking="best-effort")
+        self.inode = _claim(name)
+        try:
+            self._file = h5py.File(name, "w", libver="earliest", locking="best-effort")
+        except BaseException:
+            os.unlink(name)
+            raise
         try:
             self._create(capture)
             self._file.flush()
             replace(path, name)
         except BaseException:
-            # Held, or the next file may get the same inode: HDF5 takes that for this one, still open.
-            self._held = os.open(name, os.O_RDONLY)
             self.abandon()
             os.unlink(name)
             raise
@@ -233,6 +236,23 @@ class NexusFile:
         parameters.attrs["NX_class"] = "NXcollection"
         for key, value in header.parameters.items():
             _dataset(parameters, key.replace("/", "_"), value)
+
+
+def _claim(path: str) -> tuple[int, int]:
+    """Make an empty file and return its device and inode; FileExistsError if there is one already."""
+    # HDF5 takes a file for an abandoned one, still open, if it has got the inode of that after its deletion.
+    taken = {file.inode for file in abandoned}
+    held = []
+    try:
+        while True:
+            held.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))
+            status = os.fstat(held[-1])
+            if (status.st_dev, status.st_ino) not in taken:
+                return status.st_dev, status.st_ino
+            os.unlink(path)
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 def _dataset(group: h5py.Group, name: str, value: Any, unit: str = "") -> h5py.Dataset:

@@ -43,8 +43,10 @@ def provisional(path: str, overwrite: bool) -> str:
     for what is no file, for one that may not be written, and for one that somebody else is writing.
     """
     target = os.path.realpath(path)
-    if not overwrite or not os.path.exists(target):
+    if not overwrite:
         return path
+    if not os.path.exists(target):
+        return target
     if not os.path.isfile(target):
         raise OSError(errno.EINVAL, "not a regular file", path)
     descriptor = os.open(target, os.O_RDWR)
@@ -62,9 +64,10 @@ def provisional(path: str, overwrite: bool) -> str:
 
 def replace(path: str, name: str) -> None:
     """Put the file `name`, from `provisional`, in the place of `path`, which keeps its mode and the links to it."""
-    if name != path:
-        shutil.copymode(path, name)
-        os.replace(name, os.path.realpath(path))
+    target = os.path.realpath(path)
+    if name not in (path, target):
+        shutil.copymode(target, name)
+        os.replace(name, target)
 
 
 def describe(error: BaseException, path: str) -> str:

@@ -321,6 +321,29 @@ def test_a_file_that_is_overwritten_keeps_its_mode_and_its_links(path, tmp_path)
     assert_holds(path, frames(0, 2))
 
 
+def test_a_link_to_nothing_leads_to_the_new_file(path, tmp_path):
+    link = tmp_path / "link.h5"
+    link.symlink_to("x.h5")
+    with pytest.raises(FileExistsError):
+        opened(str(link))
+    opened(str(link), overwrite=True).close()
+    assert link.is_symlink()
+    assert lengths(path) == {0}
+
+
+def test_files_follow_one_that_was_given_up_and_deleted(path):
+    # File systems like to use the same inode again.
+    for number in range(1, 4):
+        file = opened(path)
+        write(file, frames(0, number))
+        file.abandon()
+        os.unlink(path)
+    file = opened(path)
+    write(file, frames(0, 4))
+    file.close()
+    assert_holds(path, frames(0, 4))
+
+
 def test_a_file_that_another_program_writes_is_not_overwritten(path, tmp_path):
     opened(path).close()
     with open(path) as other:
