@@ -129,9 +129,11 @@ class Bench:
         return taken
 
     def resident(self) -> float:
-        """MiB that the server and its writer hold, shared memory included once."""
+        """MiB that the server and its writer hold, the memory that they share counted twice."""
         page = os.sysconf("SC_PAGE_SIZE") / 2**20
-        return int(Path(f"/proc/{self.server.pid}/statm").read_text().split()[1]) * page
+        tasks = Path(f"/proc/{self.server.pid}/task").glob("*/children")
+        pids = [self.server.pid, *(int(pid) for task in tasks for pid in task.read_text().split())]
+        return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids) * page
 
 
 @contextmanager
@@ -205,7 +207,7 @@ def arming() -> None:
 
 def memory(frames: int) -> None:
     """Resident memory over a long series."""
-    with bench("reader") as ours, ours.subscriber():
+    with bench("reader") as ours, ours.subscriber(), ours.file():
         ours.acquire(frames // 10)
         before = ours.resident()
         ours.acquire(frames)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from xsp3ioc.sdk import STATUS_DTYPE, Xspress3, Xspress3Error
+from xsp3ioc.sdk import STATUS_DTYPE, ErrorFlag, Xspress3, Xspress3Error
 from xsp3ioc.stream.blocks import Arrays, Block, FrameStatus
 from xsp3ioc.stream.formulas import TOTAL_TICKS, dead_time_factors
 from xsp3ioc.stream.messages import image_of
@@ -21,11 +21,12 @@ log = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 0.01
 """Seconds between two looks at the progress, at most; half a frame if that is less."""
+STOPPED_BY_OVERRUN = ErrorFlag.histogram_overrun | ErrorFlag.scaler_overrun
 EASY_SLABS = 8
 """Slabs in use above which frames wait in the ring, as long as that has room: these stay in the cache."""
 EASY_PATIENCE = 0.02
 """Seconds of waiting in vain after which twice as many slabs are used: somebody stalls."""
-SUBSCRIBER_PATIENCE = 1.0
+POOL_PATIENCE = 1.0
 """Seconds for which the acquisition waits for a full pool before the slowest subscriber is cut off."""
 
 
@@ -68,6 +69,7 @@ class Acquisition(threading.Thread):
             log.error("Series %d failed at frame %d: %s", series.id, series.next, error, exc_info=not known)
             series.reason, series.error = "failed", str(error)
             self._stop_failed()
+            self._lose_rest("failed")
         finally:
             self._on_end(series)
 
@@ -89,9 +91,13 @@ class Acquisition(threading.Thread):
                 self._read_block(ready)  # at least one frame, or the reason why not
                 if series.error:
                     self._sdk.stop()
+                    self._lose_rest("overrun")
                     return
                 if not stopping and (series.stop_asked.is_set() or time.monotonic() > look_again):
                     break  # the hardware stops first; or how far it is must be known, for the room that is left
+            if idle and series.error:
+                self._sdk.stop()
+                return
             if stopping:
                 series.reason = series.reason if series.reason != "complete" else "stopped"
                 if series.next < ready:
@@ -102,6 +108,14 @@ class Acquisition(threading.Thread):
                 return
             if idle:
                 series.stop_asked.wait(pause)
+
+    def _lose_rest(self, reason: str) -> None:
+        """Name the frames that the hardware had finished and nobody will read."""
+        series = self._series
+        after = max(series.next, series.missing[-1].last + 1 if series.missing else 0)
+        end = min(self.furthest, series.header.frames or self.furthest)
+        if after < end:
+            series.lose(after, end - 1, reason)
 
     def _stop_failed(self) -> None:
         if self._series.abandoned.is_set():
@@ -114,6 +128,13 @@ class Acquisition(threading.Thread):
     def _look(self) -> int:
         progress = self._sdk.progress()
         self.furthest = progress.furthest
+        if progress.flags & STOPPED_BY_OVERRUN and progress.frames <= self._series.next and not self._series.error:
+            # A Mini stops at a frame that was not acknowledged in time: no more will come.
+            self._series.reason = "overrun"
+            self._series.error = (
+                f"Overrun: the detector stopped at frame {progress.frames}, its memory of {self._sdk.ring} frames was "
+                f"full; {self._series.acquired} frames before it are safe"
+            )
         return progress.frames
 
     def _stop_hardware(self) -> int:
@@ -177,7 +198,7 @@ class Acquisition(threading.Thread):
             full = in_use >= pool.slabs
             if not full and time.monotonic() - since > EASY_PATIENCE:
                 self._easy *= 2
-            if full and (self.furthest - series.next > ring // 2 or time.monotonic() - since > SUBSCRIBER_PATIENCE):
+            if full and (self.furthest - series.next > ring // 2 or time.monotonic() - since > POOL_PATIENCE):
                 self._cut_laggiest()
             time.sleep(0.0005)
             self._look()

@@ -141,7 +141,7 @@ class AcquisitionCommands(Stopping):
             library=values["sdk_version"],
             firmware=values["firmware_version"],
             parameters={
-                name: values[name]
+                name: list(values[name]) if parameter.per_channel else values[name]
                 for name, parameter in self.parameters.items()
                 if parameter.writable and not parameter.command
             },
@@ -162,8 +162,8 @@ class AcquisitionCommands(Stopping):
                 self.update("soft_trigger", False)  # letting go of it is never wrong
                 return
             raise StateError("SoftTrigger while not acquiring: write 1 to Acquire first")
-        if not TRIGGERS[self.values["trigger_mode"]].armed:
-            mode = TRIGGER_MODES[self.values["trigger_mode"]]
+        mode = self.series.header.trigger_mode
+        if not TRIGGERS[TRIGGER_MODES.index(mode)].armed:
             raise StateError(f"SoftTrigger in trigger mode {mode}: it works in Software and Software + Internal")
         if value:
             if self.values["soft_trigger"]:
@@ -209,6 +209,7 @@ class AcquisitionCommands(Stopping):
         if series.recorded:
             self.data.publish(series.end(number, None, None), audience=Audience.writer)
             self._wait_for_file(series)
+            self._check_written(series)
         self.data.probe()
         stuck = self.data.subscribers.wait_sent(SUBSCRIBER_PATIENCE, series.abandoned.is_set)
         streamed = self.data.subscribers.streamed(series.id, series.acquired)
@@ -229,6 +230,7 @@ class AcquisitionCommands(Stopping):
                 self.say(series.error, Severity.major)
             else:
                 self.say(("Stopped Acquiring" if stopped else "Completed Acquisition") + remark)
+            self.update_changed({"frame_rate": 0.0})
             self.update("acquire", False)
             self.series = None
         if series.error:
@@ -250,6 +252,16 @@ class AcquisitionCommands(Stopping):
             series.written = max(series.written, file.frames - file.missing - series.recorded_from)
         elif not series.error:
             series.reason, series.error = "file", str(error)
+
+    def _check_written(self, series: Series) -> None:
+        """Fail a series that was to be recorded and is not all in the file, unless that was full or closed."""
+        file = self.recorder.file
+        if series.error or not series.recorded or file is None or file.closing or series.abandoned.is_set():
+            return
+        if series.written < series.acquired:
+            left = series.acquired - series.written
+            series.reason = "file"
+            series.error = f"{left} of {series.acquired} frames of series {series.id} are not in {file.order.filename}"
 
     def _on_capture_over(self, failed: bool) -> None:
         """Write no more of a series whose file is over; end it if the file failed, as it was to be recorded."""

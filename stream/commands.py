@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xsp3ioc.sdk import Xspress3Error
-from xsp3ioc.stream.series import Series, SeriesError
+from xsp3ioc.stream.series import Series
 from xsp3ioc.stream.store import Store
 
 log = logging.getLogger(__name__)
@@ -198,7 +198,3 @@ class Commanded(Store, ABC):
     def _stop(self, command: Command) -> None:
         """End the series now and answer within a second."""
 
-    def _pause(self) -> None:
-        """Wait a moment inside a command; SeriesError when a stop interrupts it."""
-        if self._queue.interrupted.wait(0.002):
-            raise SeriesError("Stopped before it began")

@@ -76,17 +76,21 @@ class Detector(AcquisitionCommands):
             raise
         self.recorder = Recorder(self.data, private, token, self.pool, self._hear_capture, self._on_written)
         self.recorder.start()
+        self.data.start()
+        self.monitor.start()
         self._ended = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="watchdog", daemon=True)
         self._ticker.start()
 
-    def _show_subscribers(self) -> None:
+    def _show_subscribers(self, lost: str) -> None:
+        if lost:
+            self.say(lost, Severity.minor)
         self.update_changed({"subscribers": len(self.data.subscribers.select())})
 
     def _hear_capture(self, file: CaptureFile) -> None:
         self._show_capture(file)
-        if file.closed.done():
-            self._on_capture_over(file.closed.exception() is not None)
+        if file.over:
+            self._on_capture_over(bool(file.error))
 
     # the watchdog
 
@@ -122,6 +126,8 @@ class Detector(AcquisitionCommands):
         pending = self._sdk.pending if self._sdk is not None else None
         if pending is not None and pending[1] > CALL_TIMEOUT and self.state is not State.fault:
             self._fault(f"{pending[0]} has not returned for {pending[1]:.0f} s")
+        elif self.state is State.fault and command is not None and time.monotonic() - command.began > CALL_TIMEOUT:
+            self._fault(f"{self.parameters[command.name].label} has not ended for {CALL_TIMEOUT:.0f} s")
         elif command is not None and time.monotonic() - command.began > CONNECT_TIMEOUT:
             self._fault(f"{self.parameters[command.name].label} has not ended for {CONNECT_TIMEOUT:.0f} s")
 

@@ -142,6 +142,7 @@ class FileCommands(Commanded):
         )
         if self.values["file_auto_increment"]:
             self.update("file_number", self.values["file_number"] + 1)
+        self._show_capture(file)  # it may be over already
         return file.closed
 
     def _end_capture(self) -> Future[Any] | None:
@@ -186,24 +187,23 @@ class FileCommands(Commanded):
         while not self.recorder.attached:
             if time.monotonic() > deadline:
                 raise RecordingError(f"The file writer did not start within {ATTACH_TIMEOUT:g} s; see the log")
-            self._pause()
+            time.sleep(0.002)
 
     def _patiently(self, future: Future[Any], timeout: float, complaint: str) -> Any:
         deadline = time.monotonic() + timeout
         while not future.done():
             if time.monotonic() > deadline:
                 raise RecordingError(f"{complaint} within {timeout:g} s")
-            self._pause()
+            time.sleep(0.002)
         return future.result()
 
     def _show_capture(self, file: CaptureFile) -> None:
         """Show what the writer has reported; called from the data socket's thread."""
-        if not file.closed.done() or not file.opened.done() or file.opened.exception():
+        if not file.over or not self.values["capture"]:
             return
-        error = file.closed.exception()
         self.update("captured", file.frames)
-        if error is not None:
-            self._show_file_error(str(error))
+        if file.error:
+            self._show_file_error(file.error)
         self.update_all({"writing": False, "capture": False})
 
     def _show_file_error(self, text: str) -> None:

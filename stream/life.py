@@ -31,6 +31,8 @@ TRANSITIONS: dict[tuple[State, str], State] = {
     (State.idle, "fail"): State.fault,
     (State.acquiring, "fail"): State.fault,
     (State.finishing, "fail"): State.fault,
+    (State.fault, "fail"): State.fault,
+    (State.disconnected, "fail"): State.disconnected,
     (State.fault, "reset"): State.idle,
     (State.idle, "reset"): State.idle,
     (State.idle, "disconnect"): State.disconnected,

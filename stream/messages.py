@@ -243,7 +243,7 @@ def decode_from_receiver(part: bytes | memoryview) -> FromReceiver:
 def _decode(decoder: msgspec.json.Decoder, part: bytes | memoryview) -> Any:
     try:
         return decoder.decode(part)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"not a message of {PROTOCOL} {VERSION}: {error}") from error
 
 

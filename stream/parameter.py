@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -39,8 +40,6 @@ class Parameter:
     """False: no `_RBV` record."""
     per_channel: bool = False
     """One value per channel: `detector.values[name]` is a list (or an array whose axis 0 is the channel)."""
-    index: int | None = None
-    """Which element of the last axis this one serves (a scaler of nine)."""
     aliases: tuple[str, ...] = ()
     """Other record names of a read-only parameter, written like `pv`."""
     command: bool = False
@@ -75,12 +74,14 @@ class Parameter:
             if not converted.isprintable():
                 raise ValueError(f"{self.label} = {converted!r} has characters that cannot be printed")
             return converted
-        if converted != converted:
+        if math.isnan(converted):
             raise ValueError(f"{self.label} = nan is not a number")
         if self.low is not None and converted < self.low:
             raise ValueError(f"{self.label} = {converted:g} is below {self.low:g}{self._unit}")
         if self.high is not None and converted > self.high:
             raise ValueError(f"{self.label} = {converted:g} is above {self.high:g}{self._unit}")
+        if math.isinf(converted):
+            raise ValueError(f"{self.label} = {converted:g} is not finite")
         return converted
 
     def _choice(self, value: Any) -> Any:

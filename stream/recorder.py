@@ -43,6 +43,10 @@ class CaptureFile:
     """Frames in it and flushed, missing ones included."""
     missing: int = 0
     closing: bool = False
+    """It has been ordered closed."""
+    over: bool = False
+    error: str = ""
+    """Why it is not complete; empty if it is."""
 
     @property
     def is_open(self) -> bool:
@@ -135,28 +139,35 @@ class Recorder:
             if not file.opened.done():
                 file.opened.set_result(report.filename)
         elif isinstance(report, Failed):
-            self._over(file)
             file.frames = report.frames
-            file.fail(report.error)
+            self._over(file, report.error)
         elif isinstance(report, Closed):
-            self._over(file)
             file.frames = report.frames
-            if not file.closed.done():
-                file.closed.set_result(report.frames)
-        self._on_change(file)
+            asked = file.closing or 0 < file.order.frames <= report.frames
+            self._over(file, "" if asked else f"{report.filename} was closed by the writer before its end")
 
-    def _over(self, file: CaptureFile) -> None:
-        if not file.closing:
+    def _over(self, file: CaptureFile, error: str) -> None:
+        """End a capture: show it first, then answer those who wait for it."""
+        if file.over:
+            return
+        file.over, file.error = True, error
+        if not file.closing or error:
             # The writer ended it by itself (all frames, or an error): say so to the other subscribers too.
             file.closing = True
             self._data.publish(
-                CaptureEnd(capture_id=file.order.capture_id, reason="complete"), audience=Audience.others
+                CaptureEnd(capture_id=file.order.capture_id, reason=error or "complete"), audience=Audience.others
             )
         self._data.subscribers.forget_capture()
+        self._on_change(file)
+        if error:
+            file.fail(error)
+        elif not file.closed.done():
+            file.closed.set_result(file.frames)
 
     def abandon(self, reason: str) -> None:
         """Leave a writer that does not answer; the next capture gets a new one."""
-        process = self._process
+        # Forgotten at once: one that a dead disk holds survives even this, and the next capture must not get it.
+        process, self._process = self._process, None
         if process is not None and process.poll() is None:
             log.error("File writer %d is abandoned: %s", process.pid, reason)
             process.kill()
@@ -171,7 +182,7 @@ class Recorder:
                 known = name in LEVELS  # else it is a line of a traceback
                 log.log(LEVELS.get(name, logging.WARNING), "writer: %s", text if known else whole)
         status = process.wait()
-        if process is self._process and status != 0:
+        if process is self._process:
             how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
             self._lost(f"The file writer {how}")
 
@@ -180,11 +191,7 @@ class Recorder:
         self._data.subscribers.forget_writer()
         if file is not None and not file.closed.done():
             kept = f"{file.order.filename} is incomplete: it holds the {file.frames} frames flushed before"
-            file.fail(f"{reason}; {kept}")
-            self._data.publish(
-                CaptureEnd(capture_id=file.order.capture_id, reason=reason), audience=Audience.others
-            )
-            self._on_change(file)
+            self._over(file, f"{reason}; {kept}")
 
     def shut_down(self, patience: float) -> None:
         """Close the file, end the writer; leave it behind after `patience` seconds."""

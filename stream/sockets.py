@@ -76,6 +76,10 @@ class _Socket(ABC):
         self._wake = os.eventfd(0, os.EFD_NONBLOCK)
         self._thread = threading.Thread(target=self._run, name=option.strip("-"), daemon=True)
 
+    def start(self) -> None:
+        """Begin to serve: from now on the callbacks are called."""
+        self._thread.start()
+
     def _wake_up(self) -> None:
         if not self._asleep:
             return  # it looks once more before it sleeps
@@ -98,7 +102,11 @@ class _Socket(ABC):
             # At high rates several blocks a turn: each wake-up drives the acquisition thread off its processor, and
             # its data out of the cache.
             time.sleep(max(0.0, rested - time.monotonic()))
-            self._turn(self._socket in events or rested > 0)
+            try:
+                self._turn(self._socket in events or rested > 0)
+            except Exception:
+                # Whatever one message was: the others' frames must get through.
+                log.exception("The thread of %s stumbled and goes on", self.endpoint)
             rested = time.monotonic() + SHORTEST_TURN
         self._turn(False)
         self._socket.close()
@@ -115,7 +123,8 @@ class _Socket(ABC):
         """Send what can be sent at once, and end the thread."""
         self._stopping = True
         self._wake_up()
-        self._thread.join(5)
+        if self._thread.ident is not None:
+            self._thread.join(5)
         self._context.destroy(linger=500)
         os.close(self._wake)
 
@@ -132,11 +141,11 @@ class DataSocket(_Socket):
         endpoints: list[str],
         token: str = "",
         on_report: Callable[[Report], None] = lambda report: None,
-        on_change: Callable[[], None] = lambda: None,
+        on_change: Callable[[str], None] = lambda text: None,
     ) -> None:
         """`on_report` hears the reports of the writer that knows `token`, `on_change` that somebody came or went.
 
-        Both are called from the socket's thread and must not wait.
+        Both are called from the socket's thread and must not wait; `on_change` says in words what was lost, if so.
         """
         # Mandatory: sending to one who is gone is an error, not silence. No mark of its own: credit bounds what is
         # on its way. Heartbeats find dead hosts only.
@@ -154,7 +163,6 @@ class DataSocket(_Socket):
         self._on_change = on_change
         self._probing = False
         self.subscribers = Subscribers()
-        self._thread.start()
 
     def publish(self, message: Message, block: Block | None = None, audience: Audience = Audience.all) -> None:
         """Queue a message; from any thread, never waits."""
@@ -193,7 +201,8 @@ class DataSocket(_Socket):
         except zmq.ZMQError as error:
             del self.subscribers.known[subscriber.identity]
             log.info("Subscriber %r left the data socket (%s)", subscriber.name, error.strerror)
-            self._on_change()
+            left = sum(len(gap) for gap in subscriber.cut())
+            self._on_change(f"Subscriber {subscriber.name!r} left; {left} frames were waiting for it" if left else "")
             return False
         return True
 
@@ -235,7 +244,7 @@ class DataSocket(_Socket):
         writer = bool(self._token) and hmac.compare_digest(hello.token.encode(), self._token.encode())
         self.subscribers.join(Subscriber(identity, hello.name[:64], min(hello.credit, MOST_CREDIT), writer))
         log.info("Subscriber %r joined the data socket", hello.name[:64])
-        self._on_change()
+        self._on_change("")
 
 
 class MonitorSocket(_Socket):
@@ -248,7 +257,6 @@ class MonitorSocket(_Socket):
         """`answer` gets the text of a request and returns the parts of the reply."""
         super().__init__(zmq.ROUTER, [endpoint], "--monitor-port")
         self._answer = answer
-        self._thread.start()
 
     def _turn(self, readable: bool) -> None:
         for _ in range(MOST_AT_ONCE if readable else 0):

@@ -9,6 +9,7 @@ from xsp3ioc.stream.file_commands import FileCommands
 from xsp3ioc.stream.life import State
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.series import Series, SeriesError
+from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.system_commands import SystemCommands
 
 STOP_ANSWER = 0.8
@@ -18,6 +19,7 @@ STOP_ANSWER = 0.8
 class Stopping(SystemCommands, FileCommands):
     """How a series is told to end, and what its users hear while it does not."""
 
+    data: DataSocket
     _stops: list[tuple[float, Command, Series | None]]
     """Stops that wait: since when (monotonic), and for the end of which series; None: of one that is being started."""
 
@@ -42,12 +44,12 @@ class Stopping(SystemCommands, FileCommands):
             series.stop_asked.set()
             self._stops.append((time.monotonic(), command, series))
             series.done.add_done_callback(lambda _: self._answer(command, None))
+            if not again and self.state is State.acquiring:
+                self.update("detector_state", self.parameters["detector_state"].choices.index("Aborting"))
         if again:
             series.abandoned.set()
-            if self.recorder.file is not None and not self.recorder.file.closed.done():
+            if series.recorded and not series.flushed.is_set():
                 self.recorder.abandon("Abandoned by a second stop")
-        elif self.state is State.acquiring:
-            self.update("detector_state", self.parameters["detector_state"].choices.index("Aborting"))
 
     def _answer_stops(self) -> None:
         """Tell those who wait too long for a stop what it waits for."""
@@ -74,4 +76,7 @@ class Stopping(SystemCommands, FileCommands):
         if series.recorded and not series.flushed.is_set():
             left = series.acquired - series.written
             return f"Stop waits for the file writer: {left} frames are not written; stop again to abandon the file"
+        behind = [known.name for known in self.data.subscribers.select() if known.waiting]
+        if self.state is State.finishing and behind:
+            return f"Stop waits for subscriber {', '.join(behind)} to take its frames; stop again to go on without"
         return f"Stop waits for frames {series.next} on to be read; stop again to give them up"

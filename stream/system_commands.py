@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,13 @@ from xsp3ioc.stream.display import Sum, blank_values
 from xsp3ioc.stream.life import State, StateError, after
 from xsp3ioc.stream.pool import Pool
 
+log = logging.getLogger(__name__)
+
+HELD_BY_HARDWARE = (
+    "trigger_mode", "invert_f0", "invert_veto", "debounce", "good_threshold", "event_width",
+    "window1_low", "window1_high", "window2_low", "window2_high",
+)  # fmt: skip
+"""Settings that cannot be put before there is a system: `preset` takes their first values."""
 SHOWN_STATE = {
     State.disconnected: "Disconnected",
     State.connecting: "Initializing",
@@ -40,6 +49,7 @@ class SystemCommands(Commanded):
         self.clock_period = 12.5e-9
         """Seconds per tick, from the library once it is connected."""
         self.simulated = False
+        self._presets: dict[str, list[Any]] = {}
 
     def _move(self, event: str, shown: str = "") -> None:
         """Change the state as the table says, and show it; `shown` where a client is used to another word."""
@@ -86,18 +96,22 @@ class SystemCommands(Commanded):
             raise
         self._move("connected")
         self.update_all({"connect": True, "disconnect": False, "connected": True})
+        self._apply_presets()
         self.say("System Connected")
 
     def _put_disconnect(self, value: bool, channel: int | None) -> None:
-        self._move("disconnect")
+        after(self.state, "disconnect")
         self._close_sdk()
+        self._move("disconnect")
         self.update_all({"connect": False, "disconnect": True, "connected": False})
         self.say("System disconnected.")
 
     def _close_sdk(self) -> None:
-        sdk, self._sdk = self._sdk, None
-        if sdk is not None:
-            sdk.close()
+        try:
+            if self._sdk is not None:
+                self._sdk.close()
+        finally:
+            self._sdk = None
 
     def _put_reset(self, value: bool, channel: int | None) -> None:
         if self.state is State.fault:
@@ -133,6 +147,33 @@ class SystemCommands(Commanded):
                 "event_width": [float(sdk.event_width(channel)) for channel in channels],
             }
         )
+
+    def preset(self, name: str, values: list[Any]) -> None:
+        """Take what the hardware holds from the configuration, before there is any: a value per channel, or one.
+
+        Windows, thresholds and event widths are the calibration's at every CONNECT; what is preset goes over them.
+        ValueError as for a put.
+        """
+        parameter = self.parameters[name]
+        converted = [parameter.convert(value) for value in values]
+        if not parameter.per_channel:
+            self.update(name, converted[0])
+            return
+        self._presets[name] = converted
+
+    def _apply_presets(self) -> None:
+        for name, values in self._presets.items():
+            log.warning("%s: %s of the calibration is replaced by %s", name, self.values[name], values)
+            if name == "good_threshold":
+                for channel, value in enumerate(values):
+                    self._put_good_threshold(value, channel)
+            elif name == "event_width":
+                self.update(name, list(values))
+        windows = self.values | self._presets
+        for window in (1, 2) if any(name.startswith("window") for name in self._presets) else ():
+            for channel in range(self.values["channels"]):
+                low, high = (windows[f"window{window}_{end}"][channel] for end in ("low", "high"))
+                self._put_window(window - 1, low, high, channel)
 
     def _put_good_threshold(self, value: int, channel: int) -> None:
         self.sdk.set_good_threshold(channel, value)

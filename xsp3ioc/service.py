@@ -22,6 +22,7 @@ from xsp3ioc.configuration import Configuration, ConfigurationError
 from xsp3ioc.sdk import EmulatedLibrary, Library, Xspress3Error, load
 from xsp3ioc.stream.connection import System
 from xsp3ioc.stream.detector import Detector, Places
+from xsp3ioc.stream.system_commands import HELD_BY_HARDWARE
 
 if TYPE_CHECKING:
     from xsp3ioc.server import Address
@@ -149,11 +150,14 @@ def _put_first(detector: Detector, name: str, value: object) -> None:
         values = values * len(channels)
     if len(values) != len(channels):
         raise ConfigurationError(f"[parameters]: {name} has {len(values)} values, not 1 or {len(channels)}")
-    for channel, one in zip(channels, values, strict=True):
-        try:
+    try:
+        if name in HELD_BY_HARDWARE:
+            detector.preset(name, values)
+            return
+        for channel, one in zip(channels, values, strict=True):
             detector.put(name, one, channel, who="configuration").result(5)
-        except (ValueError, RuntimeError, OSError) as error:
-            raise ConfigurationError(f"[parameters]: {name}: {error}") from None
+    except (ValueError, RuntimeError, OSError) as error:
+        raise ConfigurationError(f"[parameters]: {name}: {error}") from None
 
 
 def _start_tango(configuration: Configuration, detector: Detector, ended: Callable[[], object]) -> TangoFace | None:

@@ -11,12 +11,12 @@ EVENTS = (
 )  # fmt: skip
 # One row per state, one column per event, in the order of EVENTS.
 MEANT = {
-    "disconnected": "- - - - - - - connecting - disconnected",
+    "disconnected": "- - - - - disconnected - connecting - disconnected",
     "connecting": "- - - - - disconnected - - idle -",
     "idle": "acquiring - - - - fault idle connecting - disconnected",
     "acquiring": "- finishing - finishing - fault - - - -",
     "finishing": "- - idle - idle fault - - - -",
-    "fault": "- - - - - - idle connecting - disconnected",
+    "fault": "- - - - - fault idle connecting - disconnected",
 }
 
 
