@@ -18,7 +18,8 @@ def gone(pid, seconds=15.0):
         try:
             os.kill(pid, 0)
             with open(f"/proc/{pid}/stat") as stat:
-                if stat.read().rpartition(")")[2].split()[0] == "Z":
+                # Its files are closed when its last thread has ended.
+                if stat.read().rpartition(")")[2].split()[0] == "Z" and len(os.listdir(f"/proc/{pid}/task")) == 1:
                     return
         except (ProcessLookupError, FileNotFoundError):
             return
