@@ -20,7 +20,7 @@ ALLOWED = {
     "xsp3ioc": {"xsp3ioc", "stream", "sdk", "receivers"},
     "tango": {"tango", "stream", "sdk"},
 }
-"""Folder -> whose modules it may import. `messages`: the schema of the stream, and no other module of stream/."""
+"""Folder -> whose modules it may import. `messages`: the schema of the stream, and the formulas, which are pure."""
 
 TANGO_FACE_STARTER = {"service"}
 """Modules of xsp3ioc/ that may start the Tango face."""
@@ -56,7 +56,7 @@ def own(name):
     words = name.split(".")
     if words[0] != "xsp3ioc":
         return None
-    if words[1:3] == ["stream", "messages"]:
+    if words[1:3] in (["stream", "messages"], ["stream", "formulas"]):
         return "messages"
     return words[1] if len(words) > 1 and words[1] in FOLDERS else "xsp3ioc"
 
