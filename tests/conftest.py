@@ -3,6 +3,9 @@
 import pytest
 from server_process import ServerProcess
 
+# What is started in the background by a shell ignores SIGINT, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture
 def start_server(tmp_path):
