@@ -1,5 +1,7 @@
 """Servers for all tests: real ones, in processes of their own."""
 
+import signal
+
 import pytest
 from server_process import ServerProcess
 
