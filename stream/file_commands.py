@@ -185,6 +185,8 @@ class FileCommands(Commanded):
         self.recorder.start()
         deadline = time.monotonic() + ATTACH_TIMEOUT
         while not self.recorder.attached:
+            if self.recorder.pid is None:
+                raise RecordingError("The file writer ended as soon as it was started; see the log")
             if time.monotonic() > deadline:
                 raise RecordingError(f"The file writer did not start within {ATTACH_TIMEOUT:g} s; see the log")
             time.sleep(0.002)

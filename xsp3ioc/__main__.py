@@ -45,6 +45,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server or one of the commands; return the exit code: 0 stopped, 2 wrong configuration."""
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return 0  # before the server has handlers of its own: nothing has begun
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments and arguments[0] in COMMANDS:
         return importlib.import_module(f"xsp3ioc.{arguments[0]}").main(arguments[1:])

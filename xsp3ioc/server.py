@@ -135,7 +135,7 @@ class Server(Context):
         try:
             while circuit.connected:
                 await circuit.recv()
-        except DisconnectedCircuit:
+        except (DisconnectedCircuit, ConnectionError):
             pass
         except Exception as problem:
             log.warning("Closing the connection of %s:%d, not a Channel Access client: %s", *addr, problem)
