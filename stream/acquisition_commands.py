@@ -294,7 +294,7 @@ class AcquisitionCommands(Stopping):
                 "frames_acquired": series.acquired,
                 "frames_streamed": series.acquired - lost_on_the_way,
                 "frames_written": series.written,
-                "frames_missing": series.lost,
+                "frames_missing": series.lost + (series.acquired - series.written if series.reason == "file" else 0),
             },
             at,
         )

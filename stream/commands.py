@@ -172,7 +172,11 @@ class Commanded(Store, ABC):
                 self.update(name, value, channel=channel)
             label = parameter.label.format(chan=(channel or 0) + 1)
             put_log.info("%s %s %r was %r", command.who, label, value, old)
-        except Exception as error:
+        except Exception as raised:
+            error = raised
+            if "{chan}" in str(raised):
+                # The declaration speaks of all channels; this is about one.
+                error = type(raised)(str(raised).replace("{chan}", str((channel or 0) + 1)))
             if self._queue.left_behind:
                 log.error("%s, given up before, has ended: %s", parameter.label, error)
                 return

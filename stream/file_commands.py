@@ -116,6 +116,7 @@ class FileCommands(Commanded):
             raise RuntimeError(f"Capture = 1: {self.values['full_file_name']} is being written already")
         if self.series is not None:
             raise RuntimeError("Capture = 1 while acquiring: open the file first, or stop the acquisition")
+        self.update_all({"write_status": False, "write_message": ""})  # of the file before
         try:
             order = self._order()
             self._wait_for_writer()

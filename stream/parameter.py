@@ -77,9 +77,9 @@ class Parameter:
         if math.isnan(converted):
             raise ValueError(f"{self.label} = nan is not a number")
         if self.low is not None and converted < self.low:
-            raise ValueError(f"{self.label} = {converted:g} is below {self.low:g}{self._unit}")
+            raise ValueError(f"{self.label} = {_number(converted)} is below {_number(self.low)}{self._unit}")
         if self.high is not None and converted > self.high:
-            raise ValueError(f"{self.label} = {converted:g} is above {self.high:g}{self._unit}")
+            raise ValueError(f"{self.label} = {_number(converted)} is above {_number(self.high)}{self._unit}")
         if math.isinf(converted):
             raise ValueError(f"{self.label} = {converted:g} is not finite")
         return converted
@@ -110,6 +110,10 @@ class Parameter:
     @property
     def _allowed(self) -> str:
         return ", ".join(f"{choice} ({number})" for number, choice in enumerate(self.choices))
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.10g}"
 
 
 def _article(kind: type) -> str:

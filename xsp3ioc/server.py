@@ -141,6 +141,7 @@ class Server(Context):
             log.warning("Closing the connection of %s:%d, not a Channel Access client: %s", *addr, problem)
         finally:
             await circuit.close()
+            await circuit.tasks.cancel_all()
 
     def _searched(self, data: bytes, address: tuple[str, int]) -> None:
         if address[0] in self.ignore_addresses:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+IMPATIENT = 0.5
+"""Seconds after which another signal means that somebody does not want to wait."""
 SHUTDOWN = 8.0
 """Seconds for the core to stop, close its file and say the end on the stream."""
 
@@ -188,11 +190,17 @@ async def _serve(configuration: Configuration, detector: Detector) -> int:
     # Before our handlers: PyTango would take SIGINT away from them.
     tango = _start_tango(configuration, detector, lambda: loop.call_soon_threadsafe(asked.set))
 
+    first = 0.0
+
     def end(signum: int) -> None:
+        nonlocal first
+        if asked.is_set() and time.monotonic() - first < IMPATIENT:
+            return  # `timeout` and terminals signal the process and then its group
         if asked.is_set():
             log.error("%s again: leaving at once", signal.Signals(signum).name)
             os._exit(1)
         log.info("%s: stopping", signal.Signals(signum).name)
+        first = time.monotonic()
         asked.set()
 
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -233,6 +241,15 @@ async def _serve(configuration: Configuration, detector: Detector) -> int:
     return 0
 
 
+def _neighbour(address: Address) -> list[str]:
+    if address.tcp_port == address.search_port:
+        return []
+    return [
+        f"  NOTE: another server has port {address.search_port}, this one has {address.tcp_port}; clients find both.",
+        "        They must not have the same --prefix.",
+    ]
+
+
 def _say_hello(
     configuration: Configuration, detector: Detector, address: Address, tango: TangoFace | None
 ) -> None:
@@ -245,6 +262,7 @@ def _say_hello(
         f"Serving {what}: {hardware.channels} channels, {detector.values['size_x']} bins",
         f"  Channel Access  {p}{r}Acquire, {p}HDF1:Capture, {p}MCA1:ArrayData ...   (all: --list-pvs)",
         *([f"  Tango           {tango.device_name('127.0.0.1' if listen == '0.0.0.0' else listen)}"] if tango else []),
+        *_neighbour(address),
         f"  data stream     {detector.data.endpoint}   (xsp3-print, xsp3-write)",
         f"  monitor         {detector.monitor.endpoint}",
         "To reach it from this host:",

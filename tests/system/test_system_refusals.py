@@ -35,7 +35,7 @@ def accepted(rig, name, value):
 
 VALUES = [
     ("det1:NumImages", 0, "NumImages = 0 is below 1"),
-    ("det1:NumImages", 0x1000000, "is above 1.6"),
+    ("det1:NumImages", 0x1000000, "is above 16777215"),
     ("det1:NumImages", "many", "'many' is not a whole number"),
     ("det1:AcquireTime", -1, "AcquireTime = -1 is below 1e-06 s"),
     ("det1:AcquireTime", float("nan"), "nan is not a number"),
