@@ -67,7 +67,7 @@ class CommandQueue:
         self._filled = threading.Condition(lock)
         self.current: Command | None = None
         self.interrupted = threading.Event()
-        """Set by a stop: what waits inside the current command gives up."""
+        """Set by a stop: a series that is being armed meanwhile ends at once."""
         self._thread: threading.Thread | None = None
         self._start()
 
