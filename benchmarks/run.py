@@ -206,12 +206,20 @@ def arming() -> None:
 
 
 def memory(frames: int) -> None:
-    """Resident memory over a long series."""
+    """Resident memory in the course of a long series, and after it."""
     with bench("reader") as ours, ours.subscriber(), ours.file():
         ours.acquire(frames // 10)
         before = ours.resident()
-        ours.acquire(frames)
-        console.print(f"\n[bold]Memory[/] after {frames:,} frames: {ours.resident():.0f} MiB, before: {before:.0f} MiB")
+        ours.client.put(f"{ours.r}NumImages", frames)
+        done = ours.client.start(f"{ours.r}Acquire", 1)
+        samples = []
+        while not done.wait(1):
+            samples.append(ours.resident())
+        time.sleep(6)  # the pool gives back what a stall of the machine has made it take
+        console.print(
+            f"\n[bold]Memory[/] of server and file writer, {frames:,} frames: before {before:.0f} MiB, "
+            f"during {min(samples):.0f} to {max(samples):.0f} MiB, 6 s after {ours.resident():.0f} MiB"
+        )
 
 
 def highest_rate(seconds: float, recorded: bool) -> None:

@@ -145,6 +145,7 @@ def _program(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
     except ValueError as error:
         parser.error(str(error))
     with receiver:
+        print(f"xsp3-write: writes what {options.connect} sends, as soon as it is there", file=sys.stderr, flush=True)
         try:
             record(receiver, recording, stop.is_set, joining=True)
         except RefusedError as error:

@@ -12,8 +12,9 @@ from xsp3ioc.sdk.constants import (
     Scaler,
     TimingSource,
 )
-from xsp3ioc.sdk.emulator import EmulatedLibrary
-from xsp3ioc.sdk.emulator_settings import EmulatorSettings
+from xsp3ioc.sdk.emulator.library import EmulatedLibrary
+from xsp3ioc.sdk.emulator.pool import expected_frames, timed_frame
+from xsp3ioc.sdk.emulator.settings import EmulatorSettings
 from xsp3ioc.sdk.errors import (
     DeviceNotFound,
     IllegalCard,
@@ -26,7 +27,6 @@ from xsp3ioc.sdk.errors import (
 )
 from xsp3ioc.sdk.handle import Xspress3
 from xsp3ioc.sdk.identity import DeadtimeParameters
-from xsp3ioc.sdk.pool import expected_frames, timed_frame
 from xsp3ioc.sdk.readout import STATUS_DTYPE, Progress
 
 __all__ = [

@@ -192,6 +192,7 @@ class Acquisition(threading.Thread):
             pressed = self.furthest - series.next > ring // 4
             in_use = pool.in_use
             if (pressed or in_use < self._easy) and (lease := pool.lease(frames)) is not None:
+                self._easy = max(EASY_SLABS, self._easy - 1)  # grows in a stall, and goes back after it
                 return lease
             if series.abandoned.is_set():
                 return None
@@ -235,8 +236,8 @@ class Acquisition(threading.Thread):
             self._overrun(first + count, first + len(good) - 1)
             self._series.acquired += count
             return count
-        for index in bad:
-            self._overrun(first + int(index), first + int(index))
+        for run in np.split(bad, np.flatnonzero(np.diff(bad) > 1) + 1):
+            self._overrun(first + int(run[0]), first + int(run[-1]))
         arrays.mca[bad] = 0
         arrays.scalers[bad] = 0
         arrays.frames["status"][bad] = FrameStatus.overrun

@@ -19,6 +19,9 @@ from xsp3ioc.stream.store import Store
 log = logging.getLogger(__name__)
 put_log = logging.getLogger("xsp3ioc.puts")
 
+FIXED_BY_SERIES = ("exposure_time", "frames", "image_mode", "trigger_mode")
+"""Settings that a running series keeps as they were when it began."""
+
 
 class Put(Future[None]):
     """Ends when the work of a put is done, or with the reason why it is not; what is cancelled in time never begins."""
@@ -172,6 +175,8 @@ class Commanded(Store, ABC):
                 self.update(name, value, channel=channel)
             label = parameter.label.format(chan=(channel or 0) + 1)
             put_log.info("%s %s %r was %r", command.who, label, value, old)
+            if self.series is not None and name in FIXED_BY_SERIES and value != old:
+                self.say(f"{label} = {parameter.text(value)} is for the next series")
         except Exception as raised:
             error = raised
             if "{chan}" in str(raised):

@@ -57,13 +57,17 @@ TRIGGERS = (
 GAP = GapMode.us1
 
 
+def check_settings(directory: str) -> None:
+    """Raise NotADirectoryError for a settings directory that is named and is not there."""
+    if directory and not os.path.isdir(directory):
+        raise NotADirectoryError(f"Settings directory {directory} does not exist; set CONFIG_PATH")
+
+
 def open_system(system: System, settings: str) -> Xspress3:
     """Connect, set clocks, restore the settings directory (if one is named) and format the memory.
 
-    Raises Xspress3Error with the library's words, and NotADirectoryError for a settings directory that is not there.
+    Raises Xspress3Error with the library's words.
     """
-    if settings and not os.path.isdir(settings):
-        raise NotADirectoryError(f"Settings directory {settings} does not exist; set CONFIG_PATH")
     sdk = Xspress3.configure(
         system.library,
         cards=system.cards,

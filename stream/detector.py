@@ -119,6 +119,8 @@ class Detector(AcquisitionCommands):
             self._show_headroom(series)
         if turn % 50 == 0:
             self.data.probe()
+            if series is None:
+                self.pool.trim()
 
     def _watch(self) -> None:
         """Notice a call of the library that does not come back."""
@@ -178,6 +180,8 @@ class Detector(AcquisitionCommands):
         series, values = self.series, self.values
         word = request.strip().lower()
         shape = (values["channels"], values["size_x"])
+        if series is not None:
+            values = values | series.header.parameters  # what it runs with; a put meanwhile is for the next one
         if word == "status":
             return [encode({name: value for name, value in values.items() if not isinstance(value, np.ndarray | list)})]
         if word == "header":

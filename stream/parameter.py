@@ -92,11 +92,19 @@ class Parameter:
                 raise ValueError(f"{self.label} = {value!r} is none of {self._allowed}")
         try:
             number = int(value)
+            if number != float(value):
+                raise ValueError
         except (TypeError, ValueError, OverflowError):
             raise ValueError(f"{self.label} = {value!r} is none of {self._allowed}") from None
         if not 0 <= number < len(self.choices):
             raise ValueError(f"{self.label} = {number} is none of {self._allowed}")
         return type(self.default)(number)
+
+    def text(self, value: Any) -> str:
+        """Return a value as its users know it: the choice's name, or the number with its unit."""
+        if self.choices:
+            return self.choices[int(value)]
+        return f"{_number(value) if isinstance(value, float) else value}{self._unit}"
 
     @property
     def label(self) -> str:

@@ -19,6 +19,8 @@ import numpy as np
 
 from xsp3ioc.stream.blocks import Arrays, frame_bytes, lay_out
 
+KEPT_SLABS = 8
+"""Slabs whose memory is kept from one series to the next."""
 SLAB_BYTES = 4 << 20
 """Spectra per block at most. In the whole server 4 MiB are a third faster than 1 MiB: fewer turns of all threads."""
 _ALIGN = 64
@@ -32,6 +34,8 @@ class _Slab:
     """Frames given away since the slab was free."""
     blocks: int = 0
     """Blocks of it that are still in use."""
+    held: bool = True
+    """Its pages exist."""
 
 
 class _Watch(weakref.ref):
@@ -51,7 +55,7 @@ class Lease(NamedTuple):
 
 @dataclass(eq=False)
 class Pool:
-    """Room for at most `limit` bytes of spectra of (channels, bins); it grows as needed and is never given back.
+    """Room for at most `limit` bytes of spectra of (channels, bins); it grows as needed, `trim` gives back.
 
     The memory can be mapped by a child process (`descriptor`, `size`).
     """
@@ -67,7 +71,9 @@ class Pool:
     """Bytes of the memory."""
     descriptor: int = field(init=False)
     """File descriptor of the memory."""
+    _map: mmap.mmap = field(init=False)
     _memory: memoryview = field(init=False)
+    _slab_bytes: int = field(init=False)
     _slot_bytes: int = field(init=False)
     _free: list[_Slab] = field(init=False, default_factory=list)
     _made: int = field(init=False, default=0)
@@ -82,12 +88,15 @@ class Pool:
         # Four slabs at the least: one is being filled, one sent, one written, one shown.
         self.slabs = max(4, self.limit // (self.slab_frames * spectra))
         self._slot_bytes = -(-frame_bytes(self.channels, self.bins) // _ALIGN) * _ALIGN
-        self.size = self.slabs * self.slab_frames * self._slot_bytes
+        # Whole pages, so that the memory of one slab can be given back.
+        self._slab_bytes = -(-self.slab_frames * self._slot_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
+        self.size = self.slabs * self._slab_bytes
         # Pages exist from their first use on, so the limit costs nothing until it is needed.
         self.descriptor = os.memfd_create("xsp3ioc-pool")
         os.ftruncate(self.descriptor, self.size)
-        self._memory = memoryview(mmap.mmap(self.descriptor, self.size))
-        self._free = [self._make() for _ in range(min(8, self.slabs))]
+        self._map = mmap.mmap(self.descriptor, self.size)
+        self._memory = memoryview(self._map)
+        self._free = [self._make() for _ in range(min(KEPT_SLABS, self.slabs))]
 
     def lease(self, frames: int) -> Lease | None:
         """Room for at most `frames` frames, possibly fewer; None if everything is in use."""
@@ -127,17 +136,29 @@ class Pool:
         """Part of the pool that is free, 0..1."""
         return 1.0 - self.in_use / self.slabs
 
+    def trim(self) -> None:
+        """Give the memory of free slabs back to the system, but for the few that every series needs."""
+        with self._lock:
+            self._collect()
+            self._free.sort(key=lambda slab: slab.start, reverse=True)
+            for slab in self._free[:-KEPT_SLABS]:
+                if slab.held:
+                    # Takes the pages from every process that has mapped them, the writer too.
+                    self._map.madvise(mmap.MADV_REMOVE, slab.start, self._slab_bytes)
+                    slab.held = False
+
     def _take(self) -> _Slab | None:
         # The slab used last comes first: it is still in the processor's cache.
         if self._free:
-            return self._free.pop()
+            slab = self._free.pop()
+            slab.held = True
+            return slab
         return self._make() if self._made < self.slabs else None
 
     def _make(self) -> _Slab:
-        length = self.slab_frames * self._slot_bytes
-        start = self._made * length
+        start = self._made * self._slab_bytes
         # Written to, so that its pages exist before the first frame needs them.
-        np.frombuffer(self._memory[start : start + length], np.uint8).fill(0)
+        np.frombuffer(self._memory[start : start + self._slab_bytes], np.uint8).fill(0)
         self._made += 1
         return _Slab(start)
 

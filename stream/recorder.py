@@ -116,7 +116,8 @@ class Recorder:
     def open(self, order: Capture) -> CaptureFile:
         """Order a file; its `opened` and `closed` say what becomes of it."""
         self.file = CaptureFile(order)
-        self._data.publish(order)
+        # The others hear of it when it is there: a capture that is refused makes no file anywhere.
+        self._data.publish(order, audience=Audience.writer)
         return self.file
 
     def close(self, reason: str) -> None:
@@ -137,6 +138,8 @@ class Recorder:
             self._on_written(report)
         elif isinstance(report, Opened):
             if not file.opened.done():
+                if not file.closing:
+                    self._data.publish(file.order, audience=Audience.others)
                 file.opened.set_result(report.filename)
         elif isinstance(report, Failed):
             file.frames = report.frames
@@ -151,7 +154,7 @@ class Recorder:
         if file.over:
             return
         file.over, file.error = True, error
-        if not file.closing or error:
+        if file.is_open and (not file.closing or error):
             # The writer ended it by itself (all frames, or an error): say so to the other subscribers too.
             file.closing = True
             self._data.publish(

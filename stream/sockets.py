@@ -129,6 +129,22 @@ class _Socket(ABC):
         os.close(self._wake)
 
 
+class _Complaints:
+    """Log lines about what strangers send: one a second at most, with the number of those left out."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._left_out = 0
+
+    def say(self, text: str) -> None:
+        """Log it, or count it."""
+        if time.monotonic() - self._last < 1.0:
+            self._left_out += 1
+            return
+        log.warning("%s%s", text, f" ({self._left_out} more like it before)" if self._left_out else "")
+        self._last, self._left_out = time.monotonic(), 0
+
+
 class DataSocket(_Socket):
     """A ROUTER; every other thread only hands it messages.
 
@@ -162,6 +178,7 @@ class DataSocket(_Socket):
         self._on_report = on_report
         self._on_change = on_change
         self._probing = False
+        self._complaints = _Complaints()
         self.subscribers = Subscribers()
 
     def publish(self, message: Message, block: Block | None = None, audience: Audience = Audience.all) -> None:
@@ -217,7 +234,7 @@ class DataSocket(_Socket):
                     raise ProtocolError(f"message of {len(parts)} parts: a receiver sends 1")
                 self._handle(identity, decode_from_receiver(parts[0]))
             except ProtocolError as error:
-                log.warning("Data socket: %s", error)
+                self._complaints.say(f"Data socket: {error}")
                 with contextlib.suppress(zmq.ZMQError):  # it is gone already
                     self._socket.send_multipart([identity, encode(Refused(error=str(error)))], zmq.DONTWAIT)
 

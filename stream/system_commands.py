@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xsp3ioc import __version__
 from xsp3ioc.sdk import Xspress3
 from xsp3ioc.stream.commands import Commanded
-from xsp3ioc.stream.connection import TRIGGERS, System, open_system, program
+from xsp3ioc.stream.connection import TRIGGERS, System, check_settings, open_system, program
 from xsp3ioc.stream.declared import BINS, DETECTOR_STATES
 from xsp3ioc.stream.display import Sum, blank_values
 from xsp3ioc.stream.life import State, StateError, after
@@ -78,6 +78,7 @@ class SystemCommands(Commanded):
     def _put_connect(self, value: bool, channel: int | None) -> None:
         if self.closing:
             raise StateError("The server is stopping")
+        check_settings(self.values["config_path"])
         self._move("connect")
         try:
             self._close_sdk()

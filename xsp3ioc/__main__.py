@@ -76,6 +76,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         elif options.emulate:
             configuration.detector.library = ""
         if options.list_pvs:
+            configuration.check_values()
             server, detector = configuration.server, configuration.detector
             return _list_pvs(configuration.prefix, server.detector_prefix, detector.channels)
         from xsp3ioc.service import run

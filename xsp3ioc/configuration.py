@@ -76,13 +76,27 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def check(self) -> None:
         """Raise ConfigurationError for what no server could start with."""
+        self.check_values()
         hardware = self.detector
         if hardware.emulate and hardware.library:
             raise ConfigurationError("Choose one: --emulate or --library, not both")
         if not hardware.emulate and not hardware.library:
             raise ConfigurationError("Say what to serve: --emulate (no hardware) or --library PATH of libxspress3.so")
-        if not 1 <= hardware.channels <= 256:
-            raise ConfigurationError(f"channels = {hardware.channels} is outside 1..256")
+
+    def check_values(self) -> None:
+        """Raise ConfigurationError for a number or name that makes no sense, whatever is served."""
+        hardware = self.detector
+        for what, value, low, high in (
+            ("channels", hardware.channels, 1, 256),
+            ("cards", hardware.cards, 1, 16),
+            ("ring_frames", hardware.ring_frames, 4, 1 << 20),
+            ("pool", self.server.pool, 1, 1 << 20),
+        ):
+            if not low <= value <= high:
+                raise ConfigurationError(f"{what} = {value} is outside {low}..{high}")
+        for macro in ("prefix", "detector_prefix"):
+            if re.search(r"[\s,]|[^ -~]", name := getattr(self.server, macro)):
+                raise ConfigurationError(f"{macro} = {name!r} cannot begin the name of a record: no spaces or commas")
         if self.server.tango and not re.fullmatch(r"[^/\s,#:*-][^/\s,#:*]*(/[^/\s,#:*]+){2}", self.server.tango):
             raise ConfigurationError(f"tango = {self.server.tango} is no device name like test/xspress3/1")
         for name in ("data_port", "monitor_port", "tango_port"):

@@ -72,7 +72,7 @@ def test_the_wheel_has_every_module_once(built):
     (wheel,) = (built / "direct").glob("*.whl")
     packed = {name for name in contents(wheel) if name.startswith("xsp3ioc/")}
     expected = {f"xsp3ioc/{path.name}" for path in (ROOT / "xsp3ioc").glob("*.py")}
-    for folder in ("sdk", "stream", "tango", "receivers"):
+    for folder in ("sdk", "sdk/emulator", "stream", "tango", "receivers"):
         expected |= {f"xsp3ioc/{folder}/{path.name}" for path in (ROOT / folder).glob("*.py")}
     expected |= {f"xsp3ioc/sdk/data/{path.name}" for path in (ROOT / "sdk" / "data").iterdir()}
     assert packed == expected

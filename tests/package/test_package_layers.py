@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsp3ioc", "sdk", "stream", "tango", "receivers")
-MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.py"))
+MODULES = sorted(path for folder in (*FOLDERS, "sdk/emulator") for path in (ROOT / folder).glob("*.py"))
 LONGEST = 320
 EMPTY_NAMES = {"utils", "util", "common", "base", "manager", "helper", "helpers", "misc", "tools"}
 
@@ -45,7 +45,11 @@ def packages(path):
 
 
 def identify(path):
-    return f"{path.parent.name}/{path.name}"
+    return str(path.relative_to(ROOT))
+
+
+def folder_of(path):
+    return path.relative_to(ROOT).parts[0]
 
 
 every_module = pytest.mark.parametrize("path", MODULES, ids=identify)
@@ -63,7 +67,7 @@ def own(name):
 
 @every_module
 def test_layers(path):
-    folder = path.parent.name
+    folder = folder_of(path)
     allowed = set(ALLOWED[folder])
     if folder in ("stream", "tango", "xsp3ioc"):
         allowed.add("messages")
@@ -75,8 +79,14 @@ def test_layers(path):
 
 
 @every_module
+def test_the_binding_does_not_know_the_emulator(path):
+    if path.parent == ROOT / "sdk" and path.name != "__init__.py":
+        assert not [name for name in imports(path) if name.startswith("xsp3ioc.sdk.emulator")]
+
+
+@every_module
 def test_each_library_has_its_place(path):
-    folder, used = path.parent.name, packages(path)
+    folder, used = folder_of(path), packages(path)
     places = {
         "caproto": folder == "xsp3ioc",
         "tango": folder == "tango",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sdk_bench import TICK, connect, internal, read, same
 
 from xsp3ioc.sdk import EmulatorSettings, Scaler, Xspress3, expected_frames, timed_frame
-from xsp3ioc.sdk.spectra import parse_mca, probabilities
+from xsp3ioc.sdk.emulator.spectra import parse_mca, probabilities
 
 
 def invariants(mca, scalers, ticks, threshold=50, windows=((0, 4095), (0, 4095))):

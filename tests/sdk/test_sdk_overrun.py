@@ -8,7 +8,7 @@ from sdk_bench import TICK, connect, internal, read, same, status
 
 from xsp3ioc.sdk import ErrorFlag, RunFlag, Xspress3Error, expected_frames
 from xsp3ioc.sdk.cdef import ffi
-from xsp3ioc.sdk.ring import NEVER, Ring
+from xsp3ioc.sdk.emulator.ring import NEVER, Ring
 
 PERIOD = 1000 + 80
 

@@ -1,6 +1,7 @@
 """The pool: memory comes back when the last array over it dies, whoever has it."""
 
 import gc
+import os
 import threading
 
 import numpy as np
@@ -115,3 +116,23 @@ def test_few_large_frames():
     pool = Pool(256, 4096, 0)
     assert (pool.slab_frames, pool.slabs) == (1, 4)
     assert len(pool.lease(10).arrays.frames) == 1
+
+
+def resident_kib(pool):
+    """Memory that the pool's file really has."""
+    return os.fstat(pool.descriptor).st_blocks // 2
+
+
+def test_memory_of_a_stall_is_given_back_afterwards():
+    pool = Pool(CHANNELS, BINS, 32 * SLAB_BYTES)
+    at_first = resident_kib(pool)
+    leases = [pool.lease(PER_SLAB) for _ in range(32)]
+    for lease in leases:
+        lease.arrays.mca[:] = 7
+    assert resident_kib(pool) >= 32 * SLAB_BYTES >> 10
+    pool.trim()  # takes nothing that is in use
+    assert all((lease.arrays.mca == 7).all() for lease in leases)
+    del leases, lease
+    pool.trim()
+    assert resident_kib(pool) <= at_first
+    assert len([pool.lease(PER_SLAB) for _ in range(32)]) == 32

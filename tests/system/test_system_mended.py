@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import zmq
 from ca_clients import ECA_NORMAL, ECA_PUTFAIL
+
+from xsp3ioc.receivers.monitor import ask
 
 
 def test_a_mini_that_overruns_ends_its_series(start_rig):
@@ -54,3 +57,25 @@ def test_a_deeply_nested_message_stops_nobody(start_rig):
     context.term()
     assert rig.acquire(20) == ECA_NORMAL
     assert listener.heard().frames == 20
+
+
+def test_a_setting_changed_in_mid_run_is_said_to_be_for_the_next_series(start_rig):
+    rig = start_rig()
+    rig.begin(100_000, 0.01)
+    rig.ca.set(AcquireTime=0.02)
+    assert rig.message() == "AcquireTime = 0.02 s is for the next series"
+    status = msgspec.json.decode(ask(rig.server.monitor, "status")[0])
+    assert status["exposure_time"] == 0.01
+    assert msgspec.json.decode(ask(rig.server.monitor, "image")[0])["exptime"] == 0.01
+    rig.ca.set(Acquire=0)
+    assert rig.ca.put_status("acquire") == ECA_NORMAL
+    assert msgspec.json.decode(ask(rig.server.monitor, "status")[0])["exposure_time"] == 0.02
+
+
+def test_a_wrong_calibration_does_not_close_a_running_system(start_rig):
+    rig = start_rig()
+    rig.ca.set(CONFIG_PATH="/no/such/directory")
+    assert rig.ca.put("det1:CONNECT", 1)[0] == ECA_PUTFAIL
+    assert "/no/such/directory does not exist" in rig.message()
+    assert rig.ca.get("det1:CONNECTED") == 1
+    assert rig.acquire(5) == ECA_NORMAL

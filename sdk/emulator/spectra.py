@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xsp3ioc.sdk.constants import BINS
 
 KEV_PER_BIN = 0.01
-_MEASURED = Path(__file__).parent / "data" / "srm1832.npz"
+_MEASURED = Path(__file__).parent.parent / "data" / "srm1832.npz"
 
 
 class Spectra(NamedTuple):

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xsp3ioc.sdk.constants import BINS, SCALERS, Scaler
-from xsp3ioc.sdk.emulator_settings import EmulatorSettings
-from xsp3ioc.sdk.physics import draw, sources
+from xsp3ioc.sdk.emulator.physics import draw, sources
+from xsp3ioc.sdk.emulator.settings import EmulatorSettings
 
 ENTRIES = 64
 GOOD_THRESHOLD = 50

@@ -5,10 +5,12 @@ from numpy.typing import NDArray
 
 from xsp3ioc.sdk.cdef import prototypes
 from xsp3ioc.sdk.constants import SCALERS
-from xsp3ioc.sdk.emulator_calls import not_emulated
-from xsp3ioc.sdk.emulator_connect import ConnectFunctions
-from xsp3ioc.sdk.emulator_run import ReadFunctions, RunFunctions
-from xsp3ioc.sdk.emulator_setup import FormatFunctions, TimingFunctions
+from xsp3ioc.sdk.emulator.calls import not_emulated
+from xsp3ioc.sdk.emulator.connect import ConnectFunctions
+from xsp3ioc.sdk.emulator.formats import FormatFunctions
+from xsp3ioc.sdk.emulator.read import ReadFunctions
+from xsp3ioc.sdk.emulator.run_control import RunFunctions
+from xsp3ioc.sdk.emulator.timing import TimingFunctions
 
 
 class EmulatedLibrary(ConnectFunctions, FormatFunctions, TimingFunctions, RunFunctions, ReadFunctions):

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.sdk.constants import BINS, Scaler
-from xsp3ioc.sdk.emulator_settings import EmulatorSettings
-from xsp3ioc.sdk.spectra import probabilities
+from xsp3ioc.sdk.emulator.settings import EmulatorSettings
+from xsp3ioc.sdk.emulator.spectra import probabilities
 
 # Events below zero energy trigger but are in no bin; at most 2 % of them, as in the maker's own self-test.
 _OUT_OF_RANGE = 0.005

@@ -7,8 +7,7 @@ import msgspec
 
 from xsp3ioc.sdk.cdef import ffi
 from xsp3ioc.sdk.constants import BINS
-from xsp3ioc.sdk.emulated_system import System, clock_source_frequency, read_settings
-from xsp3ioc.sdk.emulator_calls import (
+from xsp3ioc.sdk.emulator.calls import (
     CANNOT_OPEN_FILE,
     DEVICE_NOT_FOUND,
     ERROR,
@@ -21,6 +20,7 @@ from xsp3ioc.sdk.emulator_calls import (
     check_range,
     emulated,
 )
+from xsp3ioc.sdk.emulator.system import System, clock_source_frequency, read_settings
 
 _MAX_FRAMES = 1 << 20
 _MAX_ITFG_FRAMES = 0xFFFFFF

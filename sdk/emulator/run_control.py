@@ -1,28 +1,26 @@
 """Emulated library functions of a run: start and stop, progress, acknowledging, reading."""
 
-import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xsp3ioc.sdk.cdef import ffi
-from xsp3ioc.sdk.constants import SCALERS, ErrorFlag
-from xsp3ioc.sdk.emulated_system import System
-from xsp3ioc.sdk.emulator_calls import (
+from xsp3ioc.sdk.constants import ErrorFlag
+from xsp3ioc.sdk.emulator.calls import (
     ERROR,
     OK,
     EmulatedCalls,
     Refusal,
     check_card,
     check_channel,
+    check_channels,
+    check_frames,
     check_one_channel,
     check_range,
     emulated,
 )
+from xsp3ioc.sdk.emulator.ring import NEVER, DoubleAcknowledge
 from xsp3ioc.sdk.readout import STATUS_DTYPE
-from xsp3ioc.sdk.ring import NEVER, DoubleAcknowledge, frame_numbers
-from xsp3ioc.sdk.run import Kind
 
 _OVERRUN_FLAG = {False: ErrorFlag.circular_overrun, True: ErrorFlag.histogram_overrun}
 
@@ -74,7 +72,7 @@ class RunFunctions(EmulatedCalls):
     def xsp3_histogram_clear(self, path: int, first_channel: int, channels: int, first_frame: int, frames: int) -> int:
         """Zero spectra and scalers."""
         system = self.system(path)
-        _check_channels(system, first_channel, channels)
+        check_channels(system, first_channel, channels)
         check_range("first_frame", first_frame, 0, system.ring - 1)
         check_range("num_frames", frames, 0, system.ring - first_frame)
         with system.lock:
@@ -124,7 +122,7 @@ class RunFunctions(EmulatedCalls):
     def xsp3_histogram_circ_ack(self, path: int, channel: int, frame: int, channels: int, frames: int) -> int:
         """Release frames; any range of them is accepted."""
         system = self.system(path)
-        _check_channels(system, channel, channels)
+        check_channels(system, channel, channels)
         if system.settings.family.compulsory_acknowledge:  # acknowledges whole cards
             channel, channels = 0, system.channels
         with system.lock:
@@ -153,7 +151,7 @@ class RunFunctions(EmulatedCalls):
         """State, full number and markers of what the frames' slots hold."""
         system = self.system(path)
         check_one_channel(system, channel)
-        slot = _check_frames(system, frame, frames)
+        slot = check_frames(system, frame, frames)
         status = np.frombuffer(ffi.buffer(out, frames * STATUS_DTYPE.itemsize), STATUS_DTYPE)
         with system.lock:
             run = system.settled()
@@ -163,105 +161,3 @@ class RunFunctions(EmulatedCalls):
         return OK
 
 
-class ReadFunctions(EmulatedCalls):
-    """Spectra and scalers."""
-
-    @emulated
-    def xsp3_histogram_read4d(
-        self,
-        path: int,
-        buffer: Any,
-        bin_: int,
-        aux: int,
-        channel: int,
-        frame: int,
-        bins: int,
-        auxes: int,
-        channels: int,
-        frames: int,
-    ) -> int:
-        """Copy spectra out, by frame, channel, bin."""
-        check_range("aux", aux, 0, 0)
-        check_range("num_aux", auxes, 1, 1)
-        system = self.system(path)
-        check_range("eng + num_eng", bin_ + bins, 1, system.bins)
-        self._read_part(system, "mca", buffer, (frame, channel, bin_), (frames, channels, bins))
-        return OK
-
-    @emulated
-    def xsp3_histogram_read3d(
-        self, path: int, buffer: Any, bin_: int, channel: int, frame: int, bins: int, channels: int, frames: int
-    ) -> int:
-        """Copy spectra out; the same without auxiliary data."""
-        system = self.system(path)
-        check_range("x + dx", bin_ + bins, 1, system.bins)
-        self._read_part(system, "mca", buffer, (frame, channel, bin_), (frames, channels, bins))
-        return OK
-
-    @emulated
-    def xsp3_scaler_read(
-        self, path: int, buffer: Any, scaler: int, channel: int, frame: int, scalers: int, channels: int, frames: int
-    ) -> int:
-        """Copy raw scalers out, by frame, channel, scaler."""
-        system = self.system(path)
-        check_range("scaler + n_scalers", scaler + scalers, 1, SCALERS)
-        self._read_part(system, "scalers", buffer, (frame, channel, scaler), (frames, channels, scalers))
-        return OK
-
-    def _read_part(
-        self, system: System, kind: Kind, buffer: Any, first: tuple[int, int, int], count: tuple[int, int, int]
-    ) -> None:
-        """Copy out `count` (frames, channels, bins or scalers) from `first` (frame, channel, bin or scaler) on."""
-        frame, channel, item = first
-        frames, channels, items = count
-        _check_channels(system, channel, channels)
-        out = _array(buffer, frames, channels, items)
-        whole = system.channels, system.bins if kind == "mca" else SCALERS
-        if (channels, items) == whole:
-            self._read(system, kind, frame, out)
-        else:
-            everything = np.empty((frames, *whole), np.uint32)
-            self._read(system, kind, frame, everything)
-            out[:] = everything[:, channel : channel + channels, item : item + items]
-
-    def _read(self, system: System, kind: Kind, frame: int, out: NDArray[np.uint32]) -> None:
-        """Copy what the slots hold; what is overwritten meanwhile comes out wrong, as from the real memory."""
-        frames = len(out)
-        slot = _check_frames(system, frame, frames)
-        with system.lock:
-            run = system.settled()
-            held = [] if run is None else run.ring.held(slot, frames)
-        if run is None:
-            out[:] = 0
-            return
-        run.fill(kind, slot, held, out)
-        if kind == "mca" and self.settings.slow_read:
-            self._sleep(self.settings.slow_read)
-        with system.lock:
-            run.settle(system.now)
-            now_held = run.ring.held(slot, frames)
-            if now_held == held:
-                return
-        newer = np.empty_like(out)
-        run.fill(kind, slot, now_held, newer)
-        changed = frame_numbers(now_held) != frame_numbers(held)
-        torn = out.shape[2] // 2  # the first half had been copied
-        out[changed, :, torn:] = newer[changed, :, torn:]
-
-
-def _array(buffer: Any, *shape: int) -> NDArray[np.uint32]:
-    """Return the caller's memory as an array."""
-    size = 4 * math.prod(shape)
-    return np.frombuffer(ffi.buffer(buffer, size), np.uint32).reshape(shape)
-
-
-def _check_channels(system: System, channel: int, channels: int) -> None:
-    check_one_channel(system, channel)
-    check_range("num_chan", channels, 1, system.channels - channel)
-
-
-def _check_frames(system: System, frame: int, frames: int) -> int:
-    """Return the slot of a frame; the block may not straddle the end of the memory."""
-    slot = frame % system.ring
-    check_range("num_tf", frames, 1, system.ring - slot)
-    return slot

@@ -9,12 +9,12 @@ import msgspec
 
 from xsp3ioc.sdk.cdef import ffi
 from xsp3ioc.sdk.constants import BINS, GapMode, Generation, ItfgTrigger, RunFlag, TimingSource
-from xsp3ioc.sdk.emulator_settings import EmulatorSettings
-from xsp3ioc.sdk.physics import sources
-from xsp3ioc.sdk.pool import FramePool, Regions
-from xsp3ioc.sdk.ring import Ring
-from xsp3ioc.sdk.run import Run
-from xsp3ioc.sdk.timeline import ReaderTrain, SoftwareTimed, Timeline, Train, Triggered
+from xsp3ioc.sdk.emulator.physics import sources
+from xsp3ioc.sdk.emulator.pool import FramePool, Regions
+from xsp3ioc.sdk.emulator.ring import Ring
+from xsp3ioc.sdk.emulator.run import Run
+from xsp3ioc.sdk.emulator.settings import EmulatorSettings
+from xsp3ioc.sdk.emulator.timeline import ReaderTrain, SoftwareTimed, Timeline, Train, Triggered
 
 SETTINGS_FILE = "xsp3ioc-emulator.json"
 DEADTIME_TERMS = 8

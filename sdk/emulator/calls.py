@@ -7,8 +7,8 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from xsp3ioc.sdk.cdef import Prototype, ffi
-from xsp3ioc.sdk.emulated_system import System
-from xsp3ioc.sdk.emulator_settings import EmulatorSettings
+from xsp3ioc.sdk.emulator.settings import EmulatorSettings
+from xsp3ioc.sdk.emulator.system import System
 
 OK = 0
 ERROR = -1
@@ -128,3 +128,16 @@ def check_range(name: str, value: int, low: int, high: int) -> int:
     if not low <= value <= high:
         raise Refusal(RANGE_CHECK, f"{name} = {value} is outside {low}..{high}")
     return value
+
+
+def check_channels(system: System, channel: int, channels: int) -> None:
+    """Check a range of channels."""
+    check_one_channel(system, channel)
+    check_range("num_chan", channels, 1, system.channels - channel)
+
+
+def check_frames(system: System, frame: int, frames: int) -> int:
+    """Return the slot of a frame; the block may not straddle the end of the memory."""
+    slot = frame % system.ring
+    check_range("num_tf", frames, 1, system.ring - slot)
+    return slot

@@ -5,10 +5,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from xsp3ioc.sdk.emulator_settings import EmulatorSettings
-from xsp3ioc.sdk.pool import FramePool, Regions, timed_frame
-from xsp3ioc.sdk.ring import Ring, frame_numbers
-from xsp3ioc.sdk.timeline import ReaderTrain, Timeline
+from xsp3ioc.sdk.emulator.pool import FramePool, Regions, timed_frame
+from xsp3ioc.sdk.emulator.ring import Ring, frame_numbers
+from xsp3ioc.sdk.emulator.settings import EmulatorSettings
+from xsp3ioc.sdk.emulator.timeline import ReaderTrain, Timeline
 
 Kind = Literal["mca", "scalers"]
 
