@@ -14,14 +14,14 @@ COMMANDS = {
     "demo": "take 1000 frames with an emulated detector, write and plot them",
     "status": "show a running server at a glance",
 }
-"""Each is a module of that name with a `main(arguments) -> exit code`."""
+"""Each is a module of that name (`_` for `-`) with a `main(arguments) -> exit code`."""
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="xsp3ioc",
         description="Serve an Xspress3 X-ray detector: Channel Access, data stream, NeXus files.",
-        epilog="other commands:\n" + "\n".join(f"  xsp3ioc {name:8} {what}" for name, what in COMMANDS.items()),
+        epilog="other commands:\n" + "\n".join(f"  xsp3ioc {name:14} {what}" for name, what in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"xsp3ioc {__version__}")
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments and arguments[0] in COMMANDS:
-        return importlib.import_module(f"xsp3ioc.{arguments[0]}").main(arguments[1:])
+        return importlib.import_module(f"xsp3ioc.{arguments[0].replace('-', '_')}").main(arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
     from xsp3ioc.configuration import Configuration, ConfigurationError, read_configuration
