@@ -64,8 +64,13 @@ class Readout(Controls):
     def frame_status(self, first: int, out: NDArray[Any], channel: int = 0) -> None:
         """Fill `out`, `STATUS_DTYPE` (frames,), with what the slots of frames from `first` on hold now.
 
-        A frame was read whole only if `time_frame` still is its own number afterwards. Errors as `read_mca`.
+        An `out` of (channels, frames) gets that of every channel. A frame was read whole only if `time_frame` still is
+        its own number afterwards. Errors as `read_mca`.
         """
+        if out.ndim == 2:
+            for channel, row in enumerate(out):
+                self.frame_status(first, row, channel)
+            return
         slot = self._slot(first, out, (), STATUS_DTYPE)
         buffer = ffi.from_buffer(_STATUS, out, True)
         self._call("xsp3_histogram_get_tf_status_block", channel, slot, len(out), buffer)

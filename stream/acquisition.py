@@ -16,12 +16,15 @@ from xsp3ioc.stream.messages import image_of
 from xsp3ioc.stream.pool import Lease, Pool
 from xsp3ioc.stream.series import Series
 from xsp3ioc.stream.sockets import DataSocket
+from xsp3ioc.stream.verification import Faulty, runs, verify
 
 log = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 0.01
 """Seconds between two looks at the progress, at most; half a frame if that is less."""
 STOPPED_BY_OVERRUN = ErrorFlag.histogram_overrun | ErrorFlag.scaler_overrun
+HANDLED = ErrorFlag.playback_underrun | ErrorFlag.circular_overrun | STOPPED_BY_OVERRUN
+"""Flags that are no news: an underrun of the playback is harmless, overruns show in the frames themselves."""
 EASY_SLABS = 8
 """Slabs in use above which frames wait in the ring, as long as that has room: these stay in the cache."""
 EASY_PATIENCE = 0.02
@@ -40,20 +43,21 @@ class Acquisition(threading.Thread):
         pool: Pool,
         data: DataSocket,
         on_block: Callable[[Block], None],
-        on_cut: Callable[[str], None],
+        on_warning: Callable[[str], None],
         on_end: Callable[[Series], None],
     ) -> None:
-        """Call back from this thread: `on_cut` says who has lost what, `on_end` comes exactly once."""
+        """Call back from this thread: `on_warning` says what was lost, or is wrong, `on_end` comes exactly once."""
         super().__init__(name=f"series {series.id}", daemon=True)
         self._series = series
         self._sdk = sdk
         self._pool = pool
         self._data = data
         self._on_block = on_block
-        self._on_cut = on_cut
+        self._on_warning = on_warning
         self._on_end = on_end
-        self._status = np.zeros(pool.slab_frames, STATUS_DTYPE)
+        self._status = np.zeros((pool.channels, pool.slab_frames), STATUS_DTYPE)
         self._easy = EASY_SLABS
+        self._flags = ErrorFlag(0)
         self.furthest = 0
         """Frames that the hardware has finished."""
         self.messages = 1
@@ -128,6 +132,10 @@ class Acquisition(threading.Thread):
     def _look(self) -> int:
         progress = self._sdk.progress()
         self.furthest = progress.furthest
+        if new := progress.flags & ~(self._flags | HANDLED):
+            self._flags |= new
+            where = f"frame {progress.frames} of series {self._series.id}"
+            self._on_warning(f"The detector reports {_words(new)} at {where}")
         if progress.flags & STOPPED_BY_OVERRUN and progress.frames <= self._series.next and not self._series.error:
             # A Mini stops at a frame that was not acknowledged in time: no more will come.
             self._series.reason = "overrun"
@@ -149,7 +157,7 @@ class Acquisition(threading.Thread):
             if not self._sdk.busy:
                 break
             time.sleep(0.01)
-        return before if self._series.free_running else self._look()
+        return before if self._series.trigger.exposed else self._look()
 
     def _read_block(self, ready: int) -> None:
         series, sdk = self._series, self._sdk
@@ -161,21 +169,21 @@ class Acquisition(threading.Thread):
             return
         arrays = lease.arrays
         count = len(arrays.frames)
-        status = self._status[:count]
+        status = self._status[:, :count]
         sdk.read_mca(first, arrays.mca)
         sdk.read_scalers(first, arrays.scalers)
         # After the data: a frame that was overwritten while it was read says so now.
-        sdk.frame_status(first, status)
+        sdk.frame_status(first, status)  # each channel has a receiver of its own
         if series.abandoned.is_set():
             return  # given up while the library was busy: these frames have been said to be lost
         sdk.acknowledge(first, count)
-        good = status["time_frame"] == np.arange(first, first + count)
-        arrays.frames["markers"] = status["markers"]
+        faulty = verify(status, first)
+        arrays.frames["markers"] = np.bitwise_or.reduce(status["markers"])
         arrays.frames["status"] = FrameStatus.valid
-        if good.all():
+        if faulty is None:
             series.acquired += count
         else:
-            count = self._mark_overrun(arrays, good)
+            count = self._mark(arrays, faulty)
         if count:
             self._hand_on(lease, count)
 
@@ -211,7 +219,7 @@ class Acquisition(threading.Thread):
         if cut is not None:
             name, gaps = cut
             text = ", ".join(f"{gap.first}..{gap.last}" for gap in gaps)
-            self._on_cut(f"Subscriber {name!r} is too slow and lost frames {text} of series {self._series.id}")
+            self._on_warning(f"Subscriber {name!r} is too slow and lost frames {text} of series {self._series.id}")
 
     def _skip_overwritten(self) -> bool:
         """Leave out frames that are surely gone: more than a whole ring behind."""
@@ -227,22 +235,26 @@ class Acquisition(threading.Thread):
         series.next = first_kept
         return True
 
-    def _mark_overrun(self, arrays: Arrays, good: np.ndarray) -> int:
-        """Return how many frames of the block are handed on: those before the first bad one, or all of them."""
-        first = self._series.next
-        bad = np.flatnonzero(~good)
-        if self._series.stop_on_overrun:
-            count = int(bad[0])
-            self._overrun(first + count, first + len(good) - 1)
-            self._series.acquired += count
-            return count
-        for run in np.split(bad, np.flatnonzero(np.diff(bad) > 1) + 1):
-            self._overrun(first + int(run[0]), first + int(run[-1]))
-        arrays.mca[bad] = 0
-        arrays.scalers[bad] = 0
-        arrays.frames["status"][bad] = FrameStatus.overrun
-        self._series.acquired += int(good.sum())
-        return len(good)
+    def _mark(self, arrays: Arrays, faulty: Faulty) -> int:
+        """Return how many frames of the block are handed on: those before the first overrun, or all of them."""
+        series, first = self._series, self._series.next
+        count = frames = len(faulty.overrun)
+        if series.stop_on_overrun and faulty.overrun.any():
+            count = int(faulty.overrun.argmax())
+        kept = faulty.before(count)
+        for start, last in runs(kept.missing):
+            self._missing(first + start, first + last)
+        for start, last in runs(kept.overrun):
+            self._overrun(first + start, first + last)
+        kept.blank(arrays)
+        series.acquired += count - int(np.count_nonzero(kept.missing | kept.overrun))
+        if count < frames:
+            self._overrun(first + count, first + frames - 1)
+        return count
+
+    def _missing(self, first: int, last: int) -> None:
+        self._series.lose(first, last, "missing")
+        self._on_warning(f"Frames {first}..{last} of series {self._series.id} did not come from the detector")
 
     def _overrun(self, first: int, last: int) -> None:
         series = self._series
@@ -268,7 +280,7 @@ class Acquisition(threading.Thread):
 
     def _times(self, ticks: np.ndarray) -> np.ndarray | float:
         series = self._series
-        if not series.free_running:
+        if not series.trigger.free_running:
             return series.start_time + (time.monotonic() - series.start_monotonic)
         header = series.header
         steps = ticks * header.clock_period
@@ -279,3 +291,7 @@ class Acquisition(threading.Thread):
         start, series.elapsed = series.elapsed, series.elapsed + float(ends[-1])
         ends += series.start_time + start - header.gap
         return ends
+
+
+def _words(flags: ErrorFlag) -> str:
+    return ", ".join(str(flag.name).replace("_", " ") for flag in flags) or f"flags {int(flags):#x}"

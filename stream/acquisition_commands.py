@@ -14,7 +14,7 @@ import numpy as np
 from xsp3ioc import __version__
 from xsp3ioc.stream.acquisition import Acquisition
 from xsp3ioc.stream.connection import GAP, TRIGGERS, System
-from xsp3ioc.stream.declared import BINS, TRIGGER_MODES
+from xsp3ioc.stream.declared import BINS
 from xsp3ioc.stream.display import frame_values
 from xsp3ioc.stream.life import StateError
 from xsp3ioc.stream.messages import Block, Header, Written
@@ -74,7 +74,7 @@ class AcquisitionCommands(Stopping):
                 self._move("arm")
                 self.series = series
                 self._acquisition = Acquisition(
-                    series, sdk, self.pool, self.data, self._on_block, self._on_cut, self._on_end
+                    series, sdk, self.pool, self.data, self._on_block, self._on_warning, self._on_end
                 )
                 if self._queue.interrupted.is_set():
                     series.stop_asked.set()  # a stop came while it was being armed
@@ -117,10 +117,10 @@ class AcquisitionCommands(Stopping):
             frames=frames,
             channels=values["channels"],
             bins=BINS,
-            exposure=values["exposure_time"] if trigger.generator is not None else 0.0,
-            gap=GAP.cycles * self.clock_period if trigger.generator is not None else 0.0,
+            exposure=values["exposure_time"] if trigger.exposed else 0.0,
+            gap=GAP.cycles * self.clock_period if trigger.exposed else 0.0,
             clock_period=self.clock_period,
-            trigger_mode=TRIGGER_MODES[values["trigger_mode"]],
+            trigger_mode=self.parameters["trigger_mode"].text(values["trigger_mode"]),
             time=time.time(),
             times="ticks" if trigger.free_running else "read-out",
             event_widths=list(values["event_width"]),
@@ -148,7 +148,7 @@ class AcquisitionCommands(Stopping):
         )
         return Series(
             header,
-            trigger.free_running,
+            trigger,
             self.event_widths,
             bool(values["stop_on_overrun"]),
             Audience.all if recorded else Audience.others,
@@ -162,8 +162,8 @@ class AcquisitionCommands(Stopping):
                 self.update("soft_trigger", False)  # letting go of it is never wrong
                 return
             raise StateError("SoftTrigger while not acquiring: write 1 to Acquire first")
-        mode = self.series.header.trigger_mode
-        if not TRIGGERS[TRIGGER_MODES.index(mode)].armed:
+        if not self.series.trigger.armed:
+            mode = self.series.header.trigger_mode
             raise StateError(f"SoftTrigger in trigger mode {mode}: it works in Software and Software + Internal")
         if value:
             if self.values["soft_trigger"]:
@@ -179,7 +179,7 @@ class AcquisitionCommands(Stopping):
         self.sum.add(block)
         self.latest = block
 
-    def _on_cut(self, text: str) -> None:
+    def _on_warning(self, text: str) -> None:
         self.say(text, Severity.minor)
 
     def _on_written(self, report: Written) -> None:

@@ -22,7 +22,7 @@ class FrameStatus(IntEnum):
     overrun = 1
     """Overwritten in the circular buffer before, or while, it was read: its data are not its own."""
     missing = 2
-    """Never received; its place holds zeros."""
+    """Not received, by one channel at least; that channel's place, or the frame's, holds zeros."""
 
 
 @dataclass(frozen=True, slots=True)

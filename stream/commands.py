@@ -19,6 +19,8 @@ from xsp3ioc.stream.store import Store
 log = logging.getLogger(__name__)
 put_log = logging.getLogger("xsp3ioc.puts")
 
+WATCHDOG = "watchdog"
+"""Who puts what no client asked for: not in the log of puts, and refused without a word in the status."""
 FIXED_BY_SERIES = ("exposure_time", "frames", "image_mode", "trigger_mode")
 """Settings that a running series keeps as they were when it began."""
 
@@ -174,7 +176,8 @@ class Commanded(Store, ABC):
             else:
                 self.update(name, value, channel=channel)
             label = parameter.label.format(chan=(channel or 0) + 1)
-            put_log.info("%s %s %r was %r", command.who, label, value, old)
+            if command.who != WATCHDOG:
+                put_log.info("%s %s %r was %r", command.who, label, value, old)
             if self.series is not None and name in FIXED_BY_SERIES and value != old:
                 self.say(f"{label} = {parameter.text(value)} is for the next series")
         except Exception as raised:
@@ -187,7 +190,10 @@ class Commanded(Store, ABC):
                 return
             if not isinstance(error, ValueError | RuntimeError | OSError | Xspress3Error):
                 log.exception("Put of %s failed", name)
-            self.refuse(name, channel, error)
+            if command.who == WATCHDOG:
+                log.debug("%s: %s", parameter.label, error)
+            else:
+                self.refuse(name, channel, error)
             command.fail(error)
             return
         if pending is None:

@@ -38,8 +38,13 @@ class Trigger(NamedTuple):
 
     @property
     def free_running(self) -> bool:
-        """Frame follows frame without anybody's doing."""
+        """Frame follows frame from the start on, without anybody's doing."""
         return self.generator is ItfgTrigger.burst
+
+    @property
+    def exposed(self) -> bool:
+        """The generator sets the exposure; else the gate or the software that opens and closes the frame does."""
+        return self.generator is not None
 
 
 TRIGGERS = (
@@ -51,8 +56,21 @@ TRIGGERS = (
     Trigger(TimingSource.lvds_veto),
     Trigger(TimingSource.lvds_both),
     Trigger(TimingSource.internal, ItfgTrigger.software, armed=True),
+    Trigger(TimingSource.internal, ItfgTrigger.software_only_first, armed=True),
+    Trigger(TimingSource.internal, ItfgTrigger.hardware),
+    Trigger(TimingSource.internal, ItfgTrigger.hardware_only_first),
 )
-"""By the number of the trigger mode (`declared.TRIGGER_MODES`)."""
+"""By the number of the trigger mode (`declared.TRIGGER_MODES`, then `MORE_TRIGGER_MODES`)."""
+
+TANGO_MODES = {"SOFTWARE": (7, 8), "EXTERNAL_MULTI": (9, 10), "EXTERNAL_MULTI_GATE": (3, 3)}
+"""Tango's words: the trigger mode when each frame has its trigger, and when one trigger starts them all."""
+
+
+def tango_trigger_mode(name: str, triggers: int) -> int:
+    """Return the trigger mode that Tango's `name` means for so many triggers; ValueError names the possible ones."""
+    if name not in TANGO_MODES:
+        raise ValueError(f"TriggerMode can be {', '.join(TANGO_MODES)}, not {name!r}")
+    return TANGO_MODES[name][triggers == 1]
 
 GAP = GapMode.us1
 

@@ -22,6 +22,9 @@ TRIGGER_MODES = (
     "LVDS Both",
     "Software + Internal",
 )
+MORE_TRIGGER_MODES = (("Software Train", 7), ("Hardware", 3), ("Hardware Train", 3))
+"""What the internal generator can do beyond EPICS' menu, and what the menu shows then: one trigger for all frames;
+each frame, or all, by the rising edge of the veto input."""
 DETECTOR_STATES = (
     "Idle",
     "Acquire",
@@ -75,6 +78,17 @@ class Declared:
     reset = Parameter(
         False, "Leave the fault state", pv="RESET", choices=("Done", "Reset"), readback=False, command=True
     )
+    restart = Parameter(
+        False, "End the server with exit code 75, so that its supervisor starts it anew", pv="RESTART",
+        choices=("Done", "Restart"), readback=False, command=True,
+    )  # fmt: skip
+    auto_reconnect = Parameter(
+        False, "Connect again by itself when a lost system comes back", pv="AutoReconnect", choices=NO_YES
+    )
+    heartbeat = Parameter(False, "Ask the idle system whether it is there", command=True)
+    temperature = Parameter(
+        0.0, "Warmest sensor of the ADC boards", pv="TemperatureActual", unit="C", precision=1, writable=False
+    )
     detector_state = Parameter(
         9, "What the detector does", pv="DetectorState_RBV", choices=DETECTOR_STATES, writable=False,
         severity={5: Severity.minor, 6: Severity.major, 9: Severity.invalid, 10: Severity.minor},
@@ -108,7 +122,9 @@ class Declared:
     image_mode = Parameter(
         1, "One frame, NumImages frames, or until stopped", pv="ImageMode", choices=("Single", "Multiple", "Continuous")
     )
-    trigger_mode = Parameter(1, "What makes frames", pv="TriggerMode", choices=TRIGGER_MODES)
+    trigger_mode = Parameter(
+        1, "What makes frames", pv="TriggerMode", choices=TRIGGER_MODES, more_choices=MORE_TRIGGER_MODES
+    )
     invert_f0 = Parameter(0, "Invert the frame zero input", pv="INVERT_F0", low=0, high=1)
     invert_veto = Parameter(0, "Invert the veto input", pv="INVERT_VETO", low=0, high=1)
     debounce = Parameter(0, "Shortest pulse on the inputs", pv="DEBOUNCE", unit="cycles", low=0, high=255)

@@ -17,6 +17,7 @@ import numpy as np
 
 from xsp3ioc.stream.acquisition import Acquisition
 from xsp3ioc.stream.acquisition_commands import AcquisitionCommands
+from xsp3ioc.stream.commands import WATCHDOG
 from xsp3ioc.stream.connection import System
 from xsp3ioc.stream.life import State
 from xsp3ioc.stream.messages import FRAME_DTYPE, SCALERS, Block, encode
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 TICK = 0.1
 """Seconds between two looks of the watchdog, and two pictures of the data."""
+HEARTBEAT = 50
+"""Looks of the watchdog between two questions to an idle system whether it is there, or to a lost one if it is back."""
 CALL_TIMEOUT = 5.0
 """Seconds after which a call of the library that has not come back is a fault."""
 CONNECT_TIMEOUT = 120.0
@@ -117,10 +120,20 @@ class Detector(AcquisitionCommands):
                     self._show_rate(series)
         if turn % 5 == 0:
             self._show_headroom(series)
+        if turn % HEARTBEAT == 0:
+            self._look_after_system()
         if turn % 50 == 0:
             self.data.probe()
             if series is None:
                 self.pool.trim()
+
+    def _look_after_system(self) -> None:
+        if self._queue.current is not None or self.closing:
+            return
+        if self.state is State.idle:
+            self.put("heartbeat", True, who=WATCHDOG)
+        elif self.state is State.disconnected and self._lost and self.values["auto_reconnect"]:
+            self.put("connect", True, who=WATCHDOG)
 
     def _watch(self) -> None:
         """Notice a call of the library that does not come back."""

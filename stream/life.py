@@ -32,6 +32,7 @@ TRANSITIONS: dict[tuple[State, str], State] = {
     (State.acquiring, "fail"): State.fault,
     (State.finishing, "fail"): State.fault,
     (State.fault, "fail"): State.fault,
+    (State.idle, "lost"): State.disconnected,
     (State.disconnected, "fail"): State.disconnected,
     (State.fault, "reset"): State.idle,
     (State.idle, "reset"): State.idle,

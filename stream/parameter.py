@@ -31,6 +31,8 @@ class Parameter:
     precision: int = 0
     choices: tuple[str, ...] = ()
     """Names of the values 0, 1, ... of an int or bool."""
+    more_choices: tuple[tuple[str, int], ...] = ()
+    """Names of further values, for which records have no state; and the state that they show instead."""
     readback_choices: tuple[str, ...] = ()
     """Where the `_RBV` record uses other words than the setpoint."""
     length: int = 0
@@ -86,8 +88,8 @@ class Parameter:
 
     def _choice(self, value: Any) -> Any:
         if isinstance(value, str):
-            if value in self.choices:
-                return type(self.default)(self.choices.index(value))
+            if value in self.names:
+                return type(self.default)(self.names.index(value))
             if not value.lstrip("-").isdigit():
                 raise ValueError(f"{self.label} = {value!r} is none of {self._allowed}")
         try:
@@ -96,14 +98,24 @@ class Parameter:
                 raise ValueError
         except (TypeError, ValueError, OverflowError):
             raise ValueError(f"{self.label} = {value!r} is none of {self._allowed}") from None
-        if not 0 <= number < len(self.choices):
+        if not 0 <= number < len(self.names):
             raise ValueError(f"{self.label} = {number} is none of {self._allowed}")
         return type(self.default)(number)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all values 0, 1, ... of a choice, those that records do not have included."""
+        return self.choices + tuple(name for name, _ in self.more_choices)
+
+    def state(self, value: int) -> int:
+        """State in which a record shows this value of a choice."""
+        more = value - len(self.choices)
+        return value if more < 0 else self.more_choices[more][1]
 
     def text(self, value: Any) -> str:
         """Return a value as its users know it: the choice's name, or the number with its unit."""
         if self.choices:
-            return self.choices[int(value)]
+            return self.names[int(value)]
         return f"{_number(value) if isinstance(value, float) else value}{self._unit}"
 
     @property
@@ -117,7 +129,7 @@ class Parameter:
 
     @property
     def _allowed(self) -> str:
-        return ", ".join(f"{choice} ({number})" for number, choice in enumerate(self.choices))
+        return ", ".join(f"{choice} ({number})" for number, choice in enumerate(self.names))
 
 
 def _number(value: float) -> str:

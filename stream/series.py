@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from xsp3ioc.stream.connection import Trigger
 from xsp3ioc.stream.messages import Block, Gap, Header, SeriesEnd
 from xsp3ioc.stream.subscribers import Audience
 
@@ -22,8 +23,8 @@ class Series:
     """From its header to its end message; made by the detector, filled by the acquisition thread."""
 
     header: Header
-    free_running: bool
-    """The generator makes frame after frame: frame times follow from ticks, and a stop cuts the last one short."""
+    trigger: Trigger
+    """What makes its frames: whether their times follow from ticks, and whether a stop cuts the last one short."""
     event_widths: NDArray[np.float64]
     """(channels,), ticks."""
     stop_on_overrun: bool = True

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc import __version__
-from xsp3ioc.sdk import Xspress3
+from xsp3ioc.sdk import MissingFunction, Xspress3, Xspress3Error
 from xsp3ioc.stream.commands import Commanded
 from xsp3ioc.stream.connection import TRIGGERS, System, check_settings, open_system, program
 from xsp3ioc.stream.declared import BINS, DETECTOR_STATES
 from xsp3ioc.stream.display import Sum, blank_values
 from xsp3ioc.stream.life import State, StateError, after
+from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.pool import Pool
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,12 @@ class SystemCommands(Commanded):
         """Seconds per tick, from the library once it is connected."""
         self.simulated = False
         self._presets: dict[str, list[Any]] = {}
+        self.restarting = False
+        """RESTART was written: the process shall end, with the exit code that says so."""
+        self.on_restart: Callable[[], object] = lambda: None
+        self._revision = 0
+        self._lost = False
+        """The system went away by itself, and may come back."""
 
     def _move(self, event: str, shown: str = "") -> None:
         """Change the state as the table says, and show it; `shown` where a client is used to another word."""
@@ -96,12 +104,14 @@ class SystemCommands(Commanded):
             self.update("connected", False)
             raise
         self._move("connected")
+        self._lost = False
         self.update_all({"connect": True, "disconnect": False, "connected": True})
         self._apply_presets()
         self.say("System Connected")
 
     def _put_disconnect(self, value: bool, channel: int | None) -> None:
         after(self.state, "disconnect")
+        self._lost = False
         self._close_sdk()
         self._move("disconnect")
         self.update_all({"connect": False, "disconnect": True, "connected": False})
@@ -113,6 +123,39 @@ class SystemCommands(Commanded):
                 self._sdk.close()
         finally:
             self._sdk = None
+
+    def _put_heartbeat(self, value: bool, channel: int | None) -> None:
+        """Notice, while nothing runs, that the system is gone or has lost what it was told."""
+        sdk = self._sdk
+        if sdk is None or self.state is not State.idle:
+            return
+        try:
+            revision = sdk.revision
+            self.update_changed({"temperature": max(sdk.temperatures(), default=0.0)})
+        except MissingFunction:
+            return
+        except Xspress3Error as error:
+            self._lose(str(error))
+            return
+        if revision != self._revision:
+            self._lose(f"its firmware revision is {revision:#x} now, not {self._revision:#x}")
+
+    def _lose(self, why: str) -> None:
+        try:
+            self._close_sdk()
+        except Xspress3Error as error:
+            log.warning("The lost system cannot be closed: %s", error)
+        self._move("lost")
+        self._lost = True
+        self.update_all({"connect": False, "connected": False})
+        then = "it is connected again when it comes back" if self.values["auto_reconnect"] else "write 1 to CONNECT"
+        self.say(f"The detector does not answer: {why}; {then}", Severity.major)
+
+    def _put_restart(self, value: bool, channel: int | None) -> None:
+        if value:
+            self.restarting = True
+            self.say("The server restarts")
+            self.on_restart()
 
     def _put_reset(self, value: bool, channel: int | None) -> None:
         if self.state is State.fault:
@@ -130,6 +173,7 @@ class SystemCommands(Commanded):
         windows = [[sdk.window(channel, window) for channel in channels] for window in (0, 1)]
         self.clock_period = sdk.clock_period()
         self.simulated = sdk.simulated
+        self._revision = sdk.revision
         self.update_all(
             {
                 "model": sdk.model + (" (emulated)" if sdk.simulated else ""),

@@ -150,7 +150,7 @@ def to_wire(record: Record, value: Any) -> Any:
         # A copy: the core uses its arrays again.
         return np.array(value, dtype=">f8").ravel()[: record.count]
     if record.native == "ENUM":
-        return min(max(int(value), 0), len(record.choices) - 1)
+        return int(value) if value < len(record.choices) else record.parameter.state(int(value))
     if record.native == "LONG":
         return min(max(int(value), -(2**31)), 2**31 - 1)
     if record.native == "DOUBLE":

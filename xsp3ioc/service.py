@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+RESTART = 75
+"""Exit code that asks the supervisor to start the server anew (EX_TEMPFAIL)."""
 IMPATIENT = 0.5
 """Seconds after which another signal means that somebody does not want to wait."""
 SHUTDOWN = 8.0
@@ -206,6 +208,7 @@ async def _serve(configuration: Configuration, detector: Detector) -> int:
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, end, signum)
     loop.add_signal_handler(signal.SIGHUP, _reopen_log)
+    detector.on_restart = lambda: loop.call_soon_threadsafe(asked.set)
 
     async def shut_down() -> None:
         await asked.wait()
@@ -238,7 +241,7 @@ async def _serve(configuration: Configuration, detector: Detector) -> int:
         if tango is not None:
             tango.close()
     await ending
-    return 0
+    return RESTART if detector.restarting else 0
 
 
 def _neighbour(address: Address) -> list[str]:

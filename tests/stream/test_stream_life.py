@@ -7,16 +7,16 @@ from xsp3ioc.stream.life import TRANSITIONS, State, StateError, after
 from xsp3ioc.stream.system_commands import SHOWN_STATE
 
 EVENTS = (
-    "arm", "last_frame", "drained", "stop", "abandon", "fail", "reset", "connect", "connected", "disconnect"
+    "arm", "last_frame", "drained", "stop", "abandon", "fail", "reset", "connect", "connected", "disconnect", "lost"
 )  # fmt: skip
 # One row per state, one column per event, in the order of EVENTS.
 MEANT = {
-    "disconnected": "- - - - - disconnected - connecting - disconnected",
-    "connecting": "- - - - - disconnected - - idle -",
-    "idle": "acquiring - - - - fault idle connecting - disconnected",
-    "acquiring": "- finishing - finishing - fault - - - -",
-    "finishing": "- - idle - idle fault - - - -",
-    "fault": "- - - - - fault idle connecting - disconnected",
+    "disconnected": "- - - - - disconnected - connecting - disconnected -",
+    "connecting": "- - - - - disconnected - - idle - -",
+    "idle": "acquiring - - - - fault idle connecting - disconnected disconnected",
+    "acquiring": "- finishing - finishing - fault - - - - -",
+    "finishing": "- - idle - idle fault - - - - -",
+    "fault": "- - - - - fault idle connecting - disconnected -",
 }
 
 
