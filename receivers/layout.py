@@ -72,7 +72,7 @@ DETECTOR_COLUMNS = [
         "f8",
         "%",
         "Dead time",
-        lambda f: rates.dead_time_percent(f.scalers, f.event_widths),
+        lambda f: f.dead_time_percent,
     ),
     Column(
         "output_count_rate",
@@ -94,7 +94,7 @@ DETECTOR_COLUMNS = [
         "f8",
         "s",
         "Counting time less dead time",
-        lambda f: rates.live_time(f.scalers, f.event_widths, f.clock_period),
+        lambda f: rates.live_time(f.scalers, f.dead_time_percent, f.clock_period),
     ),
     Column(
         "count_time",

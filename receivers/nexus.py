@@ -33,6 +33,7 @@ HEADER_CONFIG = (
     "trigger_mode",
     "times",
     "event_widths",
+    "dead_time_model",
     "energy_offset",
     "energy_slope",
     "windows",
@@ -119,7 +120,7 @@ class NexusFile:
         if not self._described:
             self._describe(header)
             self._described = True
-        self._rows.begin(header.clock_period, header.event_widths)
+        self._rows.begin(header.clock_period, header.event_widths, header.dead_time_model)
         self.series += 1
         self.missing = self.flushed_missing = 0
         self._next = first

@@ -5,9 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from xsp3ioc.stream.formulas import dead_time_percent as dead_time_percent
+from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 ScalerArray = NDArray[np.uint32]
@@ -32,12 +30,12 @@ def real_time(scalers: ScalerArray, clock_period: float) -> FloatArray:
     return scalers[..., Scaler.total_ticks] * np.float64(clock_period)
 
 
-def live_time(scalers: ScalerArray, event_widths: ArrayLike, clock_period: float) -> FloatArray:
+def live_time(scalers: ScalerArray, percent: FloatArray, clock_period: float) -> FloatArray:
     """Return the counting time less dead time, s, of scalers (..., channels, 9); shaped (..., channels).
 
-    `event_widths` is (channels,), ticks. 0 where a channel was blind all the time.
+    `percent` is the dead time, (..., channels). 0 where a channel was blind all the time.
     """
-    live = np.maximum(1.0 - dead_time_percent(scalers, event_widths) / 100.0, 0.0)
+    live = np.maximum(1.0 - percent / 100.0, 0.0)
     return real_time(scalers, clock_period) * live
 
 

@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from xsp3ioc.stream.messages import FRAME_DTYPE, SCALERS, Block, FrameStatus
+from xsp3ioc.stream.formulas import dead_time_percent, percent_of_factors
+from xsp3ioc.stream.messages import EVENT_WIDTH, FRAME_DTYPE, SCALERS, Block, FrameStatus
 
 ROWS = 1024
 """Frames per chunk of these datasets, and the most that are gathered before they are written."""
@@ -35,6 +36,15 @@ class Frames:
     """Seconds per tick."""
     event_widths: NDArray[np.float64]
     """(channels,), dead ticks per event."""
+    model: str
+    """How the factors were made."""
+
+    @property
+    def dead_time_percent(self) -> NDArray[np.float64]:
+        """Part of the time in which a channel was blind, %: (n, channels)."""
+        if self.model == EVENT_WIDTH:
+            return dead_time_percent(self.scalers, self.event_widths)
+        return percent_of_factors(self.factors)
 
 
 @dataclass(frozen=True)
@@ -69,15 +79,14 @@ class Rows:
         self._frames = np.zeros(ROWS, FRAME_DTYPE)
         self._numbers = np.zeros(ROWS, np.uint64)
         self._series = np.zeros(ROWS, np.uint32)
-        self._clock_period = 0.0
-        self._event_widths = np.zeros(channels)
+        self._constants: tuple[float, tuple[float, ...], str] = (0.0, (0.0,) * channels, EVENT_WIDTH)
 
-    def begin(self, clock_period: float, event_widths: list[float]) -> None:
-        """Take the constants of the series that follows: seconds per tick, dead ticks per event and channel."""
-        widths = np.asarray(event_widths, np.float64)
-        if clock_period != self._clock_period or not np.array_equal(widths, self._event_widths):
+    def begin(self, clock_period: float, event_widths: list[float], model: str) -> None:
+        """Take the constants of the series that follows: seconds per tick, dead ticks per event and channel, model."""
+        constants = clock_period, tuple(event_widths), model
+        if constants != self._constants:
             self._write()
-            self._clock_period, self._event_widths = clock_period, widths
+            self._constants = constants
 
     def append(self, block: Block, series: int) -> None:
         """Add the frames of a block; `series` is its number in the file."""
@@ -133,8 +142,9 @@ class Rows:
             self._numbers[here],
             self._series[here],
             np.arange(first, last, dtype=np.uint64),
-            self._clock_period,
-            self._event_widths,
+            self._constants[0],
+            np.asarray(self._constants[1], np.float64),
+            self._constants[2],
         )
         if last > self._extent:
             self._resize(last)

@@ -12,7 +12,7 @@ import numpy as np
 from xsp3ioc.sdk import STATUS_DTYPE, ErrorFlag, Xspress3, Xspress3Error
 from xsp3ioc.stream.blocks import Arrays, Block, FrameStatus
 from xsp3ioc.stream.formulas import TOTAL_TICKS, dead_time_factors
-from xsp3ioc.stream.messages import image_of
+from xsp3ioc.stream.messages import EVENT_WIDTH, image_of
 from xsp3ioc.stream.pool import Lease, Pool
 from xsp3ioc.stream.series import Series
 from xsp3ioc.stream.sockets import DataSocket
@@ -270,7 +270,10 @@ class Acquisition(threading.Thread):
     def _hand_on(self, lease: Lease, count: int) -> None:
         series = self._series
         block = lease.arrays.block(series.id, series.next, count, lease.place)
-        dead_time_factors(block.scalers, series.event_widths, block.factors)
+        if series.header.dead_time_model == EVENT_WIDTH:
+            dead_time_factors(block.scalers, series.event_widths, block.factors)
+        else:
+            self._sdk.dead_time_factors(block.scalers, block.factors)
         block.frames["time"] = self._times(block.scalers[:, 0, TOTAL_TICKS])
         series.latest = block
         self._data.publish(image_of(block, self.messages), block, series.audience)

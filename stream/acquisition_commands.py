@@ -17,7 +17,7 @@ from xsp3ioc.stream.connection import GAP, TRIGGERS, System
 from xsp3ioc.stream.declared import BINS
 from xsp3ioc.stream.display import frame_values
 from xsp3ioc.stream.life import StateError
-from xsp3ioc.stream.messages import Block, Header, Written
+from xsp3ioc.stream.messages import DEAD_TIME_MODELS, Block, Header, Written
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.series import Series, SeriesError
 from xsp3ioc.stream.sockets import DataSocket
@@ -140,6 +140,7 @@ class AcquisitionCommands(Stopping):
             server=f"xsp3ioc {__version__}",
             library=values["sdk_version"],
             firmware=values["firmware_version"],
+            dead_time_model=DEAD_TIME_MODELS[values["dead_time_model"]],
             parameters={
                 name: list(values[name]) if parameter.per_channel else values[name]
                 for name, parameter in self.parameters.items()
@@ -281,7 +282,8 @@ class AcquisitionCommands(Stopping):
         if block is None:
             return
         at = float(block.frames["time"][-1])
-        self.update_all(frame_values(block, series.event_widths, self.clock_period), at)
+        model = series.header.dead_time_model
+        self.update_all(frame_values(block, series.event_widths, self.clock_period, model), at)
         self.update("mca_sum", self.sum.value().astype(np.float64), at=at)
 
     def _show_progress(self, series: Series, last: bool = False) -> None:

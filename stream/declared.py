@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from xsp3ioc.stream.messages import DEAD_TIME_MODELS
 from xsp3ioc.stream.parameter import Parameter, Severity
 
 BINS = 4096
@@ -85,6 +86,10 @@ class Declared:
     auto_reconnect = Parameter(
         False, "Connect again by itself when a lost system comes back", pv="AutoReconnect", choices=NO_YES
     )
+    dead_time_model = Parameter(
+        0, "Dead time from event width and reset ticks, or from the library's own calibrated model",
+        pv="DeadTimeModel", choices=DEAD_TIME_MODELS,
+    )  # fmt: skip
     heartbeat = Parameter(False, "Ask the idle system whether it is there", command=True)
     temperature = Parameter(
         0.0, "Warmest sensor of the ADC boards", pv="TemperatureActual", unit="C", precision=1, writable=False

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xsp3ioc.stream import formulas
 from xsp3ioc.stream.formulas import spectrum_sum
-from xsp3ioc.stream.messages import Block
+from xsp3ioc.stream.messages import EVENT_WIDTH, Block
 
 SCALER_NAMES = (
     "clock_ticks", "reset_ticks", "reset_count", "all_event", "all_good", "window1", "window2", "pileup", "total_ticks"
@@ -45,12 +45,17 @@ class Sum:
             return self._total.copy()
 
 
-def frame_values(block: Block, event_widths: NDArray[np.float64], clock_period: float) -> dict[str, Any]:
+def frame_values(
+    block: Block, event_widths: NDArray[np.float64], clock_period: float, model: str = EVENT_WIDTH
+) -> dict[str, Any]:
     """Values of all parameters that show the last frame of `block`, one per channel each."""
     scalers = block.scalers[-1]
     values: dict[str, Any] = {name: scalers[:, index].astype(float).tolist() for index, name in enumerate(SCALER_NAMES)}
     factors = block.factors[-1]
-    percent = formulas.dead_time_percent(scalers, event_widths)
+    if model == EVENT_WIDTH:
+        percent = formulas.dead_time_percent(scalers, event_widths)
+    else:
+        percent = formulas.percent_of_factors(factors)
     output = formulas.output_rates(scalers, clock_period)
     values |= {
         "mca": block.mca[-1].astype(np.float64),

@@ -46,6 +46,11 @@ def dead_time_percent(scalers: NDArray[np.uint32], event_widths: ArrayLike) -> N
     return np.divide(100.0 * dead_ticks(scalers, event_widths), ticks, out=np.zeros_like(ticks), where=ticks > 0)
 
 
+def percent_of_factors(factors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Part of the time in which a channel was blind that a dead-time factor corrects for, 100 * (1 - 1 / factor)."""
+    return 100.0 * (1.0 - 1.0 / factors)
+
+
 def output_rates(scalers: NDArray[np.uint32], clock_period: float) -> NDArray[np.float64]:
     """Good events per second, AllGood / (TotalTicks * clock period); 0 where nothing was counted."""
     seconds = scalers[..., TOTAL_TICKS] * clock_period

@@ -37,6 +37,8 @@ from xsp3ioc.stream.blocks import frame_bytes, lay_out
 
 PROTOCOL = "xsp3ioc"
 VERSION = 1
+EVENT_WIDTH, LIBRARY = DEAD_TIME_MODELS = ("Event Width", "Library")
+"""How dead-time factors are made: by the event-width formula, or by the vendor's library."""
 
 
 class Message(msgspec.Struct, tag_field="htype", kw_only=True):
@@ -160,6 +162,8 @@ class Header(Message, tag="header"):
     firmware: str
     parameters: dict[str, Any]
     """All parameters of the server at the start of the series."""
+    dead_time_model: str = EVENT_WIDTH
+    """How the dead-time factors are made: one of `DEAD_TIME_MODELS`."""
     protocol: str = PROTOCOL
     version: int = VERSION
     type: str = "uint32"
