@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.receivers import rates
-from xsp3ioc.receivers.rates import Scaler
 from xsp3ioc.receivers.rows import Column, Frames
+from xsp3ioc.stream.formulas import Scaler
 
 ENTRY = "/entry"
 INSTRUMENT = "/entry/instrument"

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
-
 import numpy as np
 from numpy.typing import NDArray
 
+from xsp3ioc.stream.formulas import Scaler
+
 FloatArray = NDArray[np.float64]
 ScalerArray = NDArray[np.uint32]
-
-
-class Scaler(IntEnum):
-    """The nine hardware counters of a channel, in the order of the last axis."""
-
-    clock_ticks = 0
-    reset_ticks = 1
-    reset_count = 2
-    all_events = 3
-    all_good = 4
-    window1 = 5
-    window2 = 6
-    pileup = 7
-    total_ticks = 8
 
 
 def real_time(scalers: ScalerArray, clock_period: float) -> FloatArray:

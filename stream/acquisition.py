@@ -11,7 +11,7 @@ import numpy as np
 
 from xsp3ioc.sdk import STATUS_DTYPE, ErrorFlag, Xspress3, Xspress3Error
 from xsp3ioc.stream.blocks import Arrays, Block, FrameStatus
-from xsp3ioc.stream.formulas import TOTAL_TICKS, dead_time_factors
+from xsp3ioc.stream.formulas import Scaler, dead_time_factors
 from xsp3ioc.stream.messages import EVENT_WIDTH, image_of
 from xsp3ioc.stream.pool import Lease, Pool
 from xsp3ioc.stream.series import Series
@@ -274,7 +274,9 @@ class Acquisition(threading.Thread):
             dead_time_factors(block.scalers, series.event_widths, block.factors)
         else:
             self._sdk.dead_time_factors(block.scalers, block.factors)
-        block.frames["time"] = self._times(block.scalers[:, 0, TOTAL_TICKS])
+            # The vendor's formula divides by what may be zero; ours does not.
+            np.nan_to_num(block.factors, copy=False, nan=1.0, posinf=1.0, neginf=1.0)
+        block.frames["time"] = self._times(block.scalers[:, 0, Scaler.total_ticks])
         series.latest = block
         self._data.publish(image_of(block, self.messages), block, series.audience)
         self.messages += 1

@@ -204,7 +204,7 @@ class Declared:
     clock_ticks = _scaler(0, "Live clock ticks")
     reset_ticks = _scaler(1, "Ticks lost to resets")
     reset_count = _scaler(2, "Resets")
-    all_event = _scaler(3, "All events")
+    all_events = _scaler(3, "All events")
     all_good = _scaler(4, "Events above the threshold")
     window1 = _scaler(5, "Events in window 1")
     window2 = _scaler(6, "Events in window 2")

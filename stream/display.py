@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.stream import formulas
-from xsp3ioc.stream.formulas import spectrum_sum
+from xsp3ioc.stream.formulas import Scaler, spectrum_sum
 from xsp3ioc.stream.messages import EVENT_WIDTH, Block
 
-SCALER_NAMES = (
-    "clock_ticks", "reset_ticks", "reset_count", "all_event", "all_good", "window1", "window2", "pileup", "total_ticks"
-)  # fmt: skip
-"""Parameters that show the nine scalers, in the order of the hardware."""
+SCALER_NAMES = tuple(scaler.name for scaler in Scaler)
+"""Parameters that show the nine scalers."""
 
 
 class Sum:

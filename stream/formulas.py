@@ -6,10 +6,24 @@ for as long as its ticks say.
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-LIVE_TICKS, RESET_TICKS, RESET_COUNT, ALL_EVENT, ALL_GOOD, WINDOW1, WINDOW2, PILEUP, TOTAL_TICKS = range(9)
+
+class Scaler(IntEnum):
+    """The nine hardware counters of a channel, in the order of the last axis; also the parameters that show them."""
+
+    clock_ticks = 0
+    reset_ticks = 1
+    reset_count = 2
+    all_events = 3
+    all_good = 4
+    window1 = 5
+    window2 = 6
+    pileup = 7
+    total_ticks = 8
 
 
 def dead_ticks(scalers: NDArray[np.uint32], event_widths: ArrayLike) -> NDArray[np.float64]:
@@ -17,8 +31,8 @@ def dead_ticks(scalers: NDArray[np.uint32], event_widths: ArrayLike) -> NDArray[
 
     `scalers` is (..., channels, 9), `event_widths` (channels,) in ticks; the result is (..., channels).
     """
-    blind = scalers[..., ALL_EVENT] * (np.asarray(event_widths, np.float64) + 1.0)
-    blind += scalers[..., RESET_TICKS]
+    blind = scalers[..., Scaler.all_events] * (np.asarray(event_widths, np.float64) + 1.0)
+    blind += scalers[..., Scaler.reset_ticks]
     return blind
 
 
@@ -30,7 +44,7 @@ def dead_time_factors(
     Always finite: 1 where nothing was counted, and where the dead ticks reach the clock ticks (a channel that is
     blind all the time has no correction; its dead time says 100 % or more).
     """
-    ticks = scalers[..., LIVE_TICKS].astype(np.float64)
+    ticks = scalers[..., Scaler.clock_ticks].astype(np.float64)
     live = ticks - dead_ticks(scalers, event_widths)
     if out is None:
         out = np.empty_like(live)
@@ -42,7 +56,7 @@ def dead_time_factors(
 
 def dead_time_percent(scalers: NDArray[np.uint32], event_widths: ArrayLike) -> NDArray[np.float64]:
     """Part of the time in which a channel was blind, 100 * dead ticks / ClockTicks; 0 where nothing was counted."""
-    ticks = scalers[..., LIVE_TICKS].astype(np.float64)
+    ticks = scalers[..., Scaler.clock_ticks].astype(np.float64)
     return np.divide(100.0 * dead_ticks(scalers, event_widths), ticks, out=np.zeros_like(ticks), where=ticks > 0)
 
 
@@ -53,8 +67,8 @@ def percent_of_factors(factors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def output_rates(scalers: NDArray[np.uint32], clock_period: float) -> NDArray[np.float64]:
     """Good events per second, AllGood / (TotalTicks * clock period); 0 where nothing was counted."""
-    seconds = scalers[..., TOTAL_TICKS] * clock_period
-    return np.divide(scalers[..., ALL_GOOD], seconds, out=np.zeros_like(seconds), where=seconds > 0)
+    seconds = scalers[..., Scaler.total_ticks] * clock_period
+    return np.divide(scalers[..., Scaler.all_good], seconds, out=np.zeros_like(seconds), where=seconds > 0)
 
 
 def spectrum_sum(mca: NDArray[np.uint32], scalers: NDArray[np.uint32]) -> NDArray[np.uint64 | np.uint32]:
@@ -65,5 +79,5 @@ def spectrum_sum(mca: NDArray[np.uint32], scalers: NDArray[np.uint32]) -> NDArra
     """
     if len(mca) == 1:
         return mca[0]
-    fits = int(scalers[..., ALL_EVENT].sum(dtype=np.uint64)) < 2**31
+    fits = int(scalers[..., Scaler.all_events].sum(dtype=np.uint64)) < 2**31
     return mca.sum(axis=0, dtype=np.uint32 if fits else np.uint64)

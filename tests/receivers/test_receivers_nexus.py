@@ -12,8 +12,7 @@ from xsp3ioc.receivers import rates
 from xsp3ioc.receivers.chunks import frames_per_chunk
 from xsp3ioc.receivers.layout import ATTRIBUTE_COLUMNS, DETECTOR_COLUMNS
 from xsp3ioc.receivers.nexus import NexusFile
-from xsp3ioc.receivers.rates import Scaler
-from xsp3ioc.stream.formulas import dead_time_percent
+from xsp3ioc.stream.formulas import Scaler, dead_time_percent
 from xsp3ioc.stream.messages import FrameStatus, Gap
 
 DETECTOR = "/entry/instrument/xspress3"

@@ -1,7 +1,7 @@
 import numpy as np
 
 from xsp3ioc.receivers import rates
-from xsp3ioc.stream.formulas import dead_time_percent, percent_of_factors
+from xsp3ioc.stream.formulas import Scaler, dead_time_percent, percent_of_factors
 
 # One frame, one channel: 8,000,000 ticks of 12.5 ns are 0.1 s; a quarter of it is dead.
 SCALERS = np.array([[[8_000_000, 1_993_000, 2, 1000, 900, 10, 20, 3, 8_000_000]]], np.uint32)
@@ -26,7 +26,7 @@ def test_dead_time():
 
 def test_a_channel_that_is_blind_all_the_time_has_no_live_time():
     blind = SCALERS.copy()
-    blind[..., rates.Scaler.reset_ticks] = 11_993_000
+    blind[..., Scaler.reset_ticks] = 11_993_000
     np.testing.assert_allclose(dead_time_percent(blind, WIDTHS), [[150.0]])
     np.testing.assert_array_equal(rates.live_time(blind, dead_time_percent(blind, WIDTHS), CLOCK), [[0.0]])
 
