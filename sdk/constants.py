@@ -77,7 +77,33 @@ class TimingBit(IntEnum):
 
     invert_f0 = 3
     invert_veto = 4
+    loop_io = 7
+    frame_capture = 14
     debounce = 16
+    ttl_out = 24
+
+
+class TtlOut(IntEnum):
+    """What a card's TTL outputs show; further cards are triggered by the veto."""
+
+    veto = 0
+    all = 1
+    veto_run = 2
+    veto_global_reset = 4
+    all_global_reset = 5
+    in_window = 8
+    in_window_live = 9
+    in_window_live_toggle = 10
+    in_window_good_live = 11
+    in_window_good_live_toggle = 12
+
+
+class MarkerSource(IntEnum):
+    """Where the markers of a frame come from."""
+
+    ttl = 0
+    software = 1
+    itfg = 2
 
 
 class ItfgTrigger(IntEnum):
@@ -107,6 +133,17 @@ class GapMode(IntEnum):
     def debounce(self) -> int:
         """Debounce in clock cycles recommended for the daisy-chained cards that see this gap on their veto input."""
         return (0, 10, 30, 70)[self]
+
+
+class InPause(IntEnum):
+    """Whether frames of the internal time frame generator collect between triggers.
+
+    With `all`, frame 0 also holds what came before the first trigger.
+    """
+
+    off = 0
+    all = 1
+    all_but_first = 2
 
 
 class ErrorFlag(IntFlag):

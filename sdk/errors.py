@@ -4,10 +4,16 @@
 
 
 class Xspress3Error(Exception):
-    """A library function answered with a negative status; carries `function`, `status` and the library's `message`."""
+    """A library function answered with a negative status; carries `function`, `status` and the library's `message`.
+
+    `advice` says what can be done about errors of its kind; empty where the message has to do.
+    """
+
+    advice = ""
 
     def __init__(self, function: str, status: int, message: str = "") -> None:
-        super().__init__(f"{function}: {message or 'no message from the library'} (status {status})")
+        text = f"{function}: {message or 'no message from the library'} (status {status})"
+        super().__init__(f"{text}; {self.advice}" if self.advice else text)
         self.function = function
         self.status = status
         self.message = message
@@ -15,6 +21,8 @@ class Xspress3Error(Exception):
 
 class InvalidPath(Xspress3Error):
     """The handle is not, or no longer, open (XSP3_INVALID_PATH)."""
+
+    advice = "connect again with Xspress3.configure"
 
 
 class IllegalCard(Xspress3Error):
@@ -28,17 +36,25 @@ class OutOfRange(Xspress3Error):
 class OutOfMemory(Xspress3Error):
     """The library could not allocate its buffers (XSP3_OUT_OF_MEMORY)."""
 
+    advice = "ask for fewer frames, or make room in /dev/shm"
+
 
 class DeviceNotFound(Xspress3Error):
     """The electronics did not answer (XSP3_ERR_DEV_NOT_FOUND)."""
+
+    advice = "check power, cable and base_ip"
 
 
 class SettingsFileError(Xspress3Error):
     """A settings directory could not be opened, read or written (XSP3_CANNOT_OPEN_FILE and its neighbours)."""
 
+    advice = "check the path and who may read and write it"
+
 
 class WouldBlock(Xspress3Error):
     """The call would have to wait (XSP3_WOULD_BLOCK)."""
+
+    advice = "try again"
 
 
 class MissingFunction(Xspress3Error):

@@ -58,7 +58,7 @@ def test_a_whole_acquisition_through_c(tmp_path, product, channels):
     handle.set_good_threshold(0, 70)
     assert handle.window(0, 0) == (100, 200) and handle.good_threshold(0) == 70
     assert handle.clock_period() == emulator.settings.family.clock_period
-    assert isinstance(handle.deadtime_parameters(0), DeadtimeParameters)
+    assert isinstance(handle.dead_time_parameters(0), DeadtimeParameters)
     assert handle.event_width(1) == 6 and len(handle.temperatures()) == 4
     handle.set_first_frame(0)
     internal(handle, 100, 80_000)

@@ -66,7 +66,7 @@ def test_older_forms_are_used_where_the_newer_are_missing(old_library):
     assert handle.progress() == (7, 7, 0)
     assert handle.clock_period() == 12.5e-9
     assert not handle.is_mark2
-    found = handle.deadtime_parameters(0)
+    found = handle.dead_time_parameters(0)
     assert (found.flags, found.all_event_gradient, found.all_event_offset) == (2, 1, 2)
     assert (found.in_window_offset, found.in_window_gradient, found.in_window_rate_offset) == (3, 4, 0)
 

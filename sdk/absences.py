@@ -1,0 +1,145 @@
+"""What cannot be done with a library that lacks a function."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from xsp3ioc.sdk.binding import Library
+
+NOTHING_WORKS = "everything: this is no libxspress3 that can be used"
+
+DISABLED: Mapping[str, str] = MappingProxyType(
+    {
+        # connection and identity
+        "xsp3_config": NOTHING_WORKS,
+        "xsp3_config_init": "looking at a running system, list readout of a Mini",
+        "xsp3_close": "disconnecting and connecting again in one process",
+        "xsp3_get_error_message": "the library's own words about failures",
+        "xsp3_get_revision": "the firmware version, noticing a lost system: connecting",
+        "xsp3_get_generation": "telling the product, so its clocks and circular buffer: connecting",
+        "xsp3_get_num_chan": NOTHING_WORKS,
+        "xsp3_get_max_num_chan": "the number of channels available",
+        "xsp3_get_num_cards": NOTHING_WORKS,
+        "xsp3_get_chans_per_card": "the number of channels per card",
+        "xsp3_get_num_chan_used": "the number of channels used on a card",
+        "xsp3_get_bins_per_mca": "the number of bins; 4096 is used",
+        "xsp3_get_clock_period": "the clock period; 12.5 ns is used",
+        "xsp3_has_itfg": "asking for the internal time frame generator",
+        "xsp3_resolve_path": "telling which card a channel is on",
+        "xsp3_is_xsp3m_plus": "telling an Xspress 3X Mk2 from a Mini: its clocks",
+        # clocks, settings, memory
+        "xsp3_clocks_setup": "setting up clocks: connecting",
+        "xsp3_restore_settings": "restoring settings directories",
+        "xsp3_restore_settings_and_clock": "restoring settings with their clock",
+        "xsp3_save_settings": "saving settings",
+        "xsp3_dma_config_memory": "other memory layouts",
+        "xsp3_dma_get_memory_config": "reading the memory layout",
+        "xsp3_get_disable_threading": "reading which threads are off",
+        "xsp3_set_disable_threading": "switching off the library's threads",
+        "xsp3_set_sync_mode": "connecting an Xspress 3X Mk2, whose cards share the mid-plane",
+        # format, regions, windows, channel control
+        "xsp3_format_run": "formatting the memory: connecting",
+        "xsp3_format_sub_frames": "sub-frames by time stamp",
+        "xsp3_get_format": "formats with auxiliary data",
+        "xsp3_read_format": "checking the format in the hardware",
+        "xsp3_init_roi": "going back from regions to whole spectra",
+        "xsp3_set_roi": "regions of the spectrum",
+        "xsp3_set_window": "setting the windows of scalers 5 and 6",
+        "xsp3_get_window": "reading the windows: connecting",
+        "xsp3_set_good_thres": "setting the threshold of AllGood",
+        "xsp3_get_good_thres": "reading the threshold: connecting",
+        "xsp3_get_trigger_b": "reading event widths, so dead time: connecting",
+        "xsp3_set_trigger_b_ringing": "removal of ringing",
+        "xsp3_get_chan_cont": "reading channel control, so keeping it when playback is chosen",
+        "xsp3_set_chan_cont": "choosing a channel's data source: playback",
+        "xsp3_set_chan_cont2": "sending reset widths in list mode",
+        "xsp3_read_reg": "reading channel registers",
+        "xsp3_bram_init": "energy gain, default memories of channels",
+        "xsp3_read_marker_chan": "marker channels of an Xspress 3X Mk2",
+        "xsp3_setup_marker_chan": "marker channels of an Xspress 3X Mk2",
+        # timing
+        "xsp3_set_run_flags": "choosing streams, so the circular buffer: connecting",
+        "xsp3_get_run_flags": "reading which streams run",
+        "xsp3_set_glob_timeA": "choosing who makes frames: acquiring",
+        "xsp3_get_glob_timeA": "reading the timing register",
+        "xsp3_set_glob_timeFixed": "the number of the first frame: acquiring",
+        "xsp3_get_glob_timeFixed": "reading the number of the first frame",
+        "xsp3_get_glob_time_statA": "what the timing does at this moment",
+        "xsp3_set_timing": "timing of an Xspress 3X Mk2 with several cards",
+        "xsp3_itfg_setup": "internally timed frames",
+        "xsp3_itfg_setup2": "generator markers, collecting between triggers",
+        "xsp3_itfg_get_setup": "reading the generator's set-up",
+        "xsp3_itfg_stop": "stopping the generator amid a run",
+        "xsp3_itfg_start": "going on after the generator was stopped",
+        "xsp3_set_alt_ttl_out": "other functions of the TTL outputs",
+        "xsp3_set_trig_in_term": "termination of TTL inputs",
+        "xsp3_set_trig_out_term": "termination of TTL outputs",
+        "xsp3_get_trig_in_term": "reading the termination of TTL inputs",
+        "xsp3_get_trig_out_term": "reading the termination of TTL outputs",
+        "xsp3_set_glob_trigger_select": "other assignments of TTL inputs",
+        # run control
+        "xsp3_histogram_start": "acquiring",
+        "xsp3_histogram_arm": "software-triggered and software-timed frames",
+        "xsp3_histogram_continue": "software triggers",
+        "xsp3_histogram_pause": "software triggers",
+        "xsp3_histogram_stop": "stopping: acquiring",
+        "xsp3_histogram_clear": "clearing the memory before a run: acquiring",
+        "xsp3_histogram_is_any_busy": "waiting for a stop: acquiring",
+        "xsp3_system_start_count_enb": "the scope",
+        # progress and circular buffer
+        "xsp3_scaler_check_progress": "progress, where the library has no xsp3_scaler_check_progress_details either",
+        "xsp3_scaler_check_progress_details": "errors in a run, the channel most ahead, more than 2**31 frames",
+        "xsp3_scaler_check_desc": "the progress of single cards",
+        "xsp3_scaler_get_num_tf": "the number of frames whose scalers fit",
+        "xsp3_histogram_circ_ack": "the circular buffer: acquiring",
+        "xsp3_histogram_get_circ_overrun": "counts of overruns",
+        "xsp3_histogram_get_tf_status": "the status of one frame; the form for blocks is used",
+        "xsp3_histogram_get_tf_status_block": "telling overwritten and missing frames: acquiring",
+        "xsp3_histogram_get_tf_markers": "reading markers alone; the status has them too",
+        # readout
+        "xsp3_histogram_read4d": "reading spectra: acquiring",
+        "xsp3_histogram_read3d": "reading parts of spectra",
+        "xsp3_histogram_read_chan": "reading single channels",
+        "xsp3_calib_histogram_read3d": "spectra of calibration events",
+        "xsp3_diag_histogram_read3d": "the diagnostic histogram of a Mini",
+        "xsp3_scaler_read": "reading scalers: acquiring",
+        "xsp3_scaler_read_sf": "scalers of sub-frames",
+        # dead time
+        "xsp3_setDeadtimeCorrectionParameters": "setting process dead times, where the newer form is missing too",
+        "xsp3_getDeadtimeCorrectionParameters": "reading process dead times, where the newer form is missing too",
+        "xsp3_setDeadtimeCorrectionParameters2": "setting rate terms of process dead times",
+        "xsp3_getDeadtimeCorrectionParameters2": "reading rate terms of process dead times",
+        "xsp3_getDeadtimeCorrectionFlags": "reading dead-time flags alone; the parameters have them too",
+        "xsp3_setDeadtimeCalculationEnergy": "setting the energy of the library's dead-time correction",
+        "xsp3_getDeadtimeCalculationEnergy": "reading the energy of the library's dead-time correction",
+        "xsp3_calculateDeadtimeCorrectionFactors": "the library's dead-time factors",
+        "xsp3_calculateDeadtimeCorrectionFactors_sf": "the library's dead-time factors of sub-frames",
+        "xsp3_scaler_dtc_read": "corrected scalers alone",
+        "xsp3_scaler_dtc_read_sf": "corrected scalers of sub-frames",
+        "xsp3_hist_dtc_read4d": "corrected spectra",
+        "xsp3_hist_dtc_read4d_sf": "corrected spectra of sub-frames",
+        "xsp3_hist_dtc_read3d": "parts of corrected spectra",
+        # temperatures, fans, log, playback, scope
+        "xsp3_i2c_read_adc_temp": "temperatures of the ADC boards",
+        "xsp3_i2c_read_fem_temp": "temperatures of front-end board and FPGA",
+        "xsp3_i2c_read_mid_plane_temp": "temperatures of an Xspress4's mid-plane",
+        "xsp3_i2c_set_adc_temp_limit": "setting the limit at which ADC boards are switched off",
+        "xsp3_read_xadc": "supply voltages, FPGA temperatures",
+        "xsp3_write_fan_cont": "setting fans",
+        "xsp3_read_fan_cont": "reading fans",
+        "xsp3_sys_log_start": "the library's log of temperatures",
+        "xsp3_sys_log_continue": "the library's log of temperatures after a pause",
+        "xsp3_sys_log_stop": "ending the library's log of temperatures",
+        "xsp3_sys_log_pause": "pausing the library's log of temperatures",
+        "xsp3_playback_load_x3": "playback of files",
+        "xsp3_write_playback_data": "playback of raw data",
+        "xsp3_scope_settings_from_mod": "the scope",
+        "xsp3_scope_wait": "the scope",
+        "xsp3_read_scope_data": "the scope",
+    }
+)
+"""Function of the library, as clients use it or the manual has it -> what does not work without it."""
+
+
+def absent(lib: Library) -> list[tuple[str, str]]:
+    """List the functions that a library lacks, each with what does not work without it."""
+    return [(function, lost) for function, lost in DISABLED.items() if not lib.has(function)]
