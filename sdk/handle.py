@@ -8,7 +8,7 @@ from xsp3ioc.sdk.calls import c_text, last_message
 from xsp3ioc.sdk.channels import ChannelSettings
 from xsp3ioc.sdk.controls import RunControls
 from xsp3ioc.sdk.correction import Correction
-from xsp3ioc.sdk.errors import Xspress3Error, error_for
+from xsp3ioc.sdk.errors import OutOfRange, Xspress3Error, error_for
 from xsp3ioc.sdk.monitoring import Monitoring
 from xsp3ioc.sdk.options import DummySystem, InitFlag, MiniReadout
 from xsp3ioc.sdk.playback import Playback
@@ -56,7 +56,10 @@ class Xspress3(ChannelSettings, RunControls, Correction, Monitoring, Playback):
         if (init, mini_readout, dummy) != (InitFlag.normal, MiniReadout.auto, DummySystem.real):
             name += "_init"
             arguments += [int(init), int(mini_readout), int(dummy)]
-        path = getattr(lib, name)(*arguments)
+        try:
+            path = getattr(lib, name)(*arguments)
+        except OverflowError as error:  # a number that its C type cannot hold
+            raise OutOfRange(name, -6, str(error)) from None
         if path < 0:
             raise error_for(path)(name, path, last_message(lib))
         handle = cls(lib, path)

@@ -1,11 +1,15 @@
 """Opening shared libraries: what is refused, and what an older library lacks."""
 
 import subprocess
+from functools import partial
 
 import numpy as np
 import pytest
 
 from xsp3ioc.sdk import SCALERS, LibraryNotLoaded, MissingFunction, Xspress3, Xspress3Error, load
+
+configure = partial(Xspress3.configure, shared_memory=None)
+"""These are no libraries that keep anything there."""
 
 OLD_LIBRARY = """
 #include <stdint.h>
@@ -53,7 +57,7 @@ def old_library(tmp_path_factory):
 
 
 def test_a_library_is_used_through_the_same_handle(old_library):
-    handle = Xspress3.configure(old_library, frames=64, base_ip="192.168.0.1")
+    handle = configure(old_library, frames=64, base_ip="192.168.0.1")
     assert handle.path == 3 and handle.channels == 2 and not handle.simulated
     assert handle.library_name.endswith("libxspress3.so")
     scalers = np.zeros((3, 2, SCALERS), np.uint32)
@@ -62,7 +66,7 @@ def test_a_library_is_used_through_the_same_handle(old_library):
 
 
 def test_older_forms_are_used_where_the_newer_are_missing(old_library):
-    handle = Xspress3.configure(old_library, frames=64)
+    handle = configure(old_library, frames=64)
     assert handle.progress() == (7, 7, 0)
     assert handle.clock_period() == 12.5e-9
     assert not handle.is_mark2
@@ -72,7 +76,7 @@ def test_older_forms_are_used_where_the_newer_are_missing(old_library):
 
 
 def test_a_missing_function_is_named_when_it_is_called(old_library):
-    handle = Xspress3.configure(old_library, frames=64)
+    handle = configure(old_library, frames=64)
     assert not old_library.has("xsp3_histogram_start")
     with pytest.raises(MissingFunction, match=r"xsp3_histogram_start: .*libxspress3.so does not have this function"):
         handle.start()
@@ -82,9 +86,9 @@ def test_a_missing_function_is_named_when_it_is_called(old_library):
 
 def test_failures_carry_the_librarys_own_message(old_library):
     with pytest.raises(Xspress3Error, match=r"xsp3_config: cannot connect to 10.0.0.9 \(status -9\)") as caught:
-        Xspress3.configure(old_library, frames=64, base_ip="10.0.0.9")
+        configure(old_library, frames=64, base_ip="10.0.0.9")
     assert (caught.value.function, caught.value.status) == ("xsp3_config", -9)
-    handle = Xspress3.configure(old_library, frames=64)
+    handle = configure(old_library, frames=64)
     with pytest.raises(Xspress3Error, match="no answer from card 0") as caught:
         handle.stop()
     assert caught.value.message == "no answer from card 0"
@@ -122,4 +126,4 @@ def test_a_library_that_is_another(tmp_path):
 def test_a_companion_beside_the_library_is_opened_first(tmp_path):
     compiled(tmp_path, "int imd_open(void) { return 5; }", "libimg_mod.so")
     path = compiled(tmp_path, "int imd_open(void); int xsp3_config(void) { return imd_open(); }")
-    assert Xspress3.configure(load(path)).path == 5
+    assert configure(load(path)).path == 5
