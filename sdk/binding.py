@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from xsp3ioc.sdk.cdef import ffi, prototypes
+from xsp3ioc.sdk.cdef import ffi, marker_ffi, prototypes
 from xsp3ioc.sdk.errors import LibraryNotLoaded, MissingFunction
 
 
@@ -24,10 +24,9 @@ class Library(Protocol):
 class VendorLibrary:
     """An opened libxspress3.so; its functions are attributes, a missing one raises `MissingFunction` when called."""
 
-    simulated = False
-
-    def __init__(self, path: str, opened: Any, needed: tuple[Any, ...] = ()) -> None:
+    def __init__(self, path: str, opened: Any, needed: tuple[Any, ...] = (), *, simulated: bool = False) -> None:
         self.library_name = path
+        self.simulated = simulated
         self._opened = opened
         self._needed = needed  # libraries it depends on stay open as long as it does
 
@@ -71,10 +70,18 @@ def load(path: str | os.PathLike[str]) -> VendorLibrary:
             f"cannot load {name}: {reason}; check that it is the vendor's libxspress3.so for this machine "
             "and that the libraries it needs can be found (ldd, LD_LIBRARY_PATH)"
         ) from error
-    library = VendorLibrary(name, opened, needed)
+    library = VendorLibrary(name, opened, needed, simulated=_is_emulator(name))
     if not library.has("xsp3_config"):
         raise LibraryNotLoaded(f"cannot use {name}: it has no xsp3_config, so it is not libxspress3")
     return library
+
+
+def _is_emulator(name: str) -> bool:
+    """Whether a library that can be opened is our emulator: `xsp3ioc emulator build` marks it."""
+    try:
+        return bool(marker_ffi.dlopen(name, ffi.RTLD_LAZY).xsp3ioc_emulated)
+    except (AttributeError, KeyError):
+        return False
 
 
 def _needed(path: Path) -> tuple[Any, ...]:
