@@ -38,6 +38,7 @@ from xsp3ioc.sdk.constants import (
     TimingSource,
     TtlOut,
 )
+from xsp3ioc.sdk.emulator.faults import Faults
 from xsp3ioc.sdk.emulator.library import EmulatedLibrary
 from xsp3ioc.sdk.emulator.pool import expected_frames, timed_frame
 from xsp3ioc.sdk.emulator.settings import EmulatorSettings
@@ -85,6 +86,7 @@ __all__ = [
     "EmulatorSettings",
     "ErrorFlag",
     "FanRegister",
+    "Faults",
     "Firmware",
     "Format",
     "FormatFlag",

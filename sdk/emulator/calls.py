@@ -1,12 +1,13 @@
 """How an emulated function fails: refusals become a status and a message, as the library's own do."""
 
 import time
-from collections import Counter
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
-from xsp3ioc.sdk.cdef import Prototype, ffi
+from xsp3ioc.sdk.cdef import Prototype, ffi, prototypes
+from xsp3ioc.sdk.emulator.incidents import Incidents
+from xsp3ioc.sdk.emulator.leaves import OutsideLeaf, Part, call_on_leaf, place_of
 from xsp3ioc.sdk.emulator.settings import EmulatorSettings
 from xsp3ioc.sdk.emulator.system import System
 
@@ -22,6 +23,7 @@ FILE_READ_FAILED = -11
 FILE_WRITE_FAILED = -12
 
 _MESSAGE_BYTES = 1024
+_OUTSIDE = {"card": ILLEGAL_CARD, "channel": ILLEGAL_CHANNEL, "range": RANGE_CHECK}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,24 +50,12 @@ class EmulatedCalls:
         self._sleep = sleep
         self._systems: dict[int, System] = {}
         self._message = ffi.new(f"char[{_MESSAGE_BYTES}]")
-        self._faulty = frozenset(settings.fail) | frozenset(settings.hang)
-        self._calls: Counter[str] = Counter()
+        self.incidents = Incidents(settings.faults, clock, sleep) if settings.faults.any else None
 
     def refuse(self, status: int, message: str) -> int:
         """Leave a message for xsp3_get_error_message and give the status back."""
         ffi.buffer(self._message)[:] = message.encode()[: _MESSAGE_BYTES - 1].ljust(_MESSAGE_BYTES, b"\0")
         return status
-
-    def meet_fault(self, name: str) -> None:
-        """Sleep or refuse if the settings ask for it on this call of the function."""
-        if name not in self._faulty:
-            return
-        self._calls[name] += 1
-        call, seconds = self.settings.hang.get(name, (0, 0.0))
-        if self._calls[name] == call:
-            self._sleep(seconds)
-        if self._calls[name] == self.settings.fail.get(name):
-            raise Refusal(ERROR, f"{name}: failure asked for by the emulator's settings")
 
     def system(self, path: int) -> System:
         """Return the system behind a handle."""
@@ -74,32 +64,72 @@ class EmulatedCalls:
             raise Refusal(INVALID_PATH, f"path {path} is not open")
         return found
 
+    def leaf(self, path: int) -> Part | None:
+        """Return what is behind the handle of one card of several, None if it is no such handle."""
+        system = self._systems.get(0)
+        if system is None or system.cards == 1 or not 1 <= path <= system.cards:
+            return None
+        return Part(system, range(path - 1, path), system.channels_of(path - 1))
+
+    def part(self, path: int) -> Part:
+        """Return what is behind a handle, of a card or of the whole system."""
+        found = self.leaf(path)
+        if found is not None:
+            return found
+        system = self.system(path)
+        return Part(system, range(system.cards), range(system.channels))
+
+    def open_system(self, arguments: tuple[Any, ...]) -> System | None:
+        """Return the system whose handle is the first of a call's arguments, None if it is no open one."""
+        return self._systems.get(arguments[0]) if arguments and isinstance(arguments[0], int) else None
+
 
 def emulated(function: F) -> F:
     """Make a method one of the library's functions: faults first, refusals turned into a status."""
     name = function.__name__
+    failed = _answer_of_failure(name)
+    place = place_of(name)
 
     @wraps(function)
     def call(self: EmulatedCalls, *arguments: Any) -> Any:
         try:
-            self.meet_fault(name)
-            return function(self, *arguments)
-        except Refusal as refusal:
-            return self.refuse(refusal.status, str(refusal))
+            leaf = self.leaf(arguments[0]) if place is not None and arguments and arguments[0] else None
+            if place is None or leaf is None:
+                return _carry_out(self, name, function, *arguments)
+            return call_on_leaf(name, place, leaf, 0, partial(_carry_out, self, name, function), arguments)
+        except (Refusal, OutsideLeaf) as problem:
+            refusal = problem if isinstance(problem, Refusal) else Refusal(_OUTSIDE[problem.kind], str(problem))
+            self.refuse(refusal.status, str(refusal))
+            return refusal.status if failed is None else failed
 
     return cast(F, call)
 
 
+def _answer_of_failure(name: str) -> Any:
+    """Return what a function answers instead of a status; None if it answers that."""
+    prototype = prototypes().get(name)
+    return ffi.NULL if prototype is not None and prototype.result.endswith("*") else None
+
+
+def _carry_out(library: EmulatedCalls, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    incidents = library.incidents
+    if incidents is None:
+        return function(library, *arguments)
+    refused = incidents.before(name, arguments, library.open_system(arguments))
+    if refused is not None:
+        raise Refusal(*refused)
+    result = function(library, *arguments)
+    return incidents.after(name, arguments, library.open_system(arguments), result)
+
+
 def not_emulated(prototype: Prototype) -> Callable[..., Any]:
     """Make a function that takes what the declaration says and always fails."""
-    result = ffi.typeof(prototype.pointer_type).result
 
     def call(self: EmulatedCalls, *_arguments: Any) -> Any:
-        self.refuse(ERROR, f"{prototype.name} is not emulated")
-        return ffi.NULL if result.kind == "pointer" else ERROR
+        raise Refusal(ERROR, f"{prototype.name} is not emulated")
 
     call.__name__ = call.__qualname__ = prototype.name
-    return call
+    return emulated(call)
 
 
 def check_card(system: System, card: int) -> range:

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xsp3ioc.sdk.constants import BINS, SCALERS, Scaler
-from xsp3ioc.sdk.emulator.physics import draw, sources
+from xsp3ioc.sdk.emulator.faults import Faults
+from xsp3ioc.sdk.emulator.hashing import hashed
+from xsp3ioc.sdk.emulator.physics import draw, lose_packets, sources
 from xsp3ioc.sdk.emulator.settings import EmulatorSettings
 
 ENTRIES = 64
@@ -21,7 +23,7 @@ GOOD_THRESHOLD = 50
 WINDOWS = ((0, BINS - 1), (0, BINS - 1))
 
 _CHUNK = 4096  # frames whose pool rows are worked out at once
-_POOLED, _TIMED = 0, 1  # first word of the random seeds
+_POOLED, _TIMED, _DROPPED = 0, 1, 3  # first word of the random seeds
 
 _expecting = threading.Lock()  # the pools of `expected_frames` are shared
 
@@ -81,11 +83,27 @@ class FramePool:
         rows = self._rows(first, len(out))
         # Rows are in range by construction; any other mode than "clip" would copy through a buffer.
         self._shown.take(rows, axis=0, out=out.reshape(len(rows), -1), mode="clip")
+        for frame, channel in self._dropped(first, len(out)):
+            out[frame, channel] = rebin(self._half(first, frame, channel)[0], self.bits)
 
     def scalers(self, first: int, out: NDArray[np.uint32]) -> None:
         """Fill `out` (frames, channels, 9) with the scalers from frame `first` on."""
         rows = self._rows(first, len(out))
         self._scalers.take(rows, axis=0, out=out.reshape(len(rows), SCALERS), mode="clip")
+        for frame, channel in self._dropped(first, len(out)):
+            out[frame, channel] = self._half(first, frame, channel)[1]
+
+    def _dropped(self, first: int, frames: int) -> list[list[int]]:
+        """Pairs of frame, counted from `first`, and channel of which some packets were dropped."""
+        picked = self._settings.faults.dropped_packets
+        if picked is None:
+            return []
+        mask: list[list[int]] = np.argwhere(picked.mask(self._settings.seed, self._channels, first, frames)).tolist()
+        return mask
+
+    def _half(self, first: int, frame: int, channel: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        row = self._rows(first + frame, 1)[channel]
+        return _half_lost(self._settings, self._regions, self._raw[row], self._scalers[row], first + frame, channel)
 
     def _rows(self, first: int, frames: int) -> NDArray[np.intp]:
         """Row of the pool for each frame and channel, drawn if need be: (frames * channels,)."""
@@ -116,7 +134,7 @@ class FramePool:
             for row in sorted(set(rows[~self._drawn[rows]].tolist())):
                 channel, entry = divmod(row, ENTRIES)
                 rng = np.random.default_rng((_POOLED, self._settings.seed, self.ticks, channel, entry))
-                raw, scalers = draw(self._sources[channel], self._settings, self.ticks, rng)
+                raw, scalers = draw(self._sources[channel], self.ticks + late(self._settings, channel), rng)
                 self._regions.count_in(channel, raw, scalers)
                 self._raw[row] = raw
                 self._scalers[row] = scalers
@@ -126,19 +144,30 @@ class FramePool:
                 self._missing -= 1
 
 
+def late(settings: EmulatorSettings, channel: int) -> int:
+    """Return by how many ticks a frame is longer on a channel's card than on card 0, whose veto it follows."""
+    card = channel // settings.channels_per_card
+    return 2 - card % 2 if card else 0
+
+
 def entries(seed: int, channels: int, first: int, frames: int) -> NDArray[np.intp]:
-    """Which pool entry each frame and channel shows, 0..63: (frames, channels); splitmix64 of seed, frame, channel."""
-    with np.errstate(over="ignore"):
-        frame = np.arange(first, first + frames, dtype=np.uint64)
-        z: NDArray[np.uint64] = np.add.outer(frame << np.uint64(8), np.arange(channels, dtype=np.uint64))
-        z += np.uint64((seed * 0xD1342543DE82EF95 + 1) % 2**64)
-        z *= np.uint64(0x9E3779B97F4A7C15)
-        z ^= z >> np.uint64(30)
-        z *= np.uint64(0xBF58476D1CE4E5B9)
-        z ^= z >> np.uint64(27)
-        z *= np.uint64(0x94D049BB133111EB)
-        z ^= z >> np.uint64(31)
-    return (z % np.uint64(ENTRIES)).astype(np.intp)
+    """Which pool entry each frame and channel shows, 0..63: (frames, channels)."""
+    return (hashed(seed, channels, first, frames) % np.uint64(ENTRIES)).astype(np.intp)
+
+
+def _half_lost(
+    settings: EmulatorSettings,
+    regions: Regions,
+    raw: NDArray[np.uint32],
+    scalers: NDArray[np.uint32],
+    frame: int,
+    channel: int,
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return spectrum and scalers of a frame's channel of which half the packets were dropped."""
+    rng = np.random.default_rng((_DROPPED, settings.seed, channel, frame))
+    raw, scalers = lose_packets(raw, scalers, rng)
+    regions.count_in(channel, raw, scalers)
+    return raw, scalers
 
 
 def rebin(raw: NDArray[np.uint32], bits: int) -> NDArray[np.uint32]:
@@ -160,16 +189,23 @@ def expected_frames(
 
     Spectra uint32 (n, channels, 2**bits) and scalers uint32 (n, channels, 9). `good_threshold` is one bin or one per
     channel, `windows` are ((low, high), (low, high)), inclusive, or those per channel. For frames whose exposure is
-    fixed beforehand; see `timed_frame` for the others.
+    fixed beforehand; see `timed_frame` for the others. Of the faults, `dropped_packets` are in what they hold; a frame
+    that is `missing` would have held this.
     """
     mca = np.empty((n, settings.channels, 1 << bits), np.uint32)
     scalers = np.empty((n, settings.channels, SCALERS), np.uint32)
     with _expecting:
-        pool = _pool(msgspec.json.encode(settings), exposure_ticks, bits)
+        pool = _pool(_content(settings), exposure_ticks, bits)
         pool.set_regions(Regions.of(settings.channels, good_threshold, windows))
         pool.mca(first, mca)
         pool.scalers(first, scalers)
     return mca, scalers
+
+
+def _content(settings: EmulatorSettings) -> bytes:
+    """Write down the settings without the faults that do not change what a frame holds."""
+    faults = Faults(dropped_packets=settings.faults.dropped_packets)
+    return msgspec.json.encode(msgspec.structs.replace(settings, faults=faults))
 
 
 @lru_cache(maxsize=4)
@@ -189,13 +225,18 @@ def timed_frame(
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return what one frame holds whose exposure was not fixed beforehand: software-timed, or cut short by a stop.
 
-    `ticks` is what it lasted. Spectra uint32 (channels, 2**bits) and scalers uint32 (channels, 9).
+    `ticks` is what it lasted on card 0. Spectra uint32 (channels, 2**bits) and scalers uint32 (channels, 9).
     """
     regions = Regions.of(settings.channels, good_threshold, windows)
+    dropped = settings.faults.dropped_packets
     raw = np.empty((settings.channels, BINS), np.uint32)
     scalers = np.empty((settings.channels, SCALERS), np.uint32)
     for channel, source in enumerate(sources(settings)):
         rng = np.random.default_rng((_TIMED, settings.seed, ticks, channel, frame))
-        raw[channel], scalers[channel] = draw(source, settings, ticks, rng)
+        raw[channel], scalers[channel] = draw(source, ticks + late(settings, channel), rng)
         regions.count_in(channel, raw[channel], scalers[channel])
+        if dropped is not None and dropped.mask(settings.seed, settings.channels, frame, 1)[0, channel]:
+            raw[channel], scalers[channel] = _half_lost(
+                settings, regions, raw[channel], scalers[channel], frame, channel
+            )
     return rebin(raw, bits), scalers

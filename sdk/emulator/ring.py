@@ -26,6 +26,8 @@ class Ring:
         """Number of the next frame to begin."""
         self.stuck = False
         """The next frame met one that was not acknowledged, where acknowledging is compulsory."""
+        self.forced: int | None = None
+        """A frame that is to find its slot in use whatever was acknowledged; None once it has."""
         self._first = first
         self._oldest = first
         self._channels = channels
@@ -34,15 +36,43 @@ class Ring:
         self._overruns = np.zeros(1, np.int64)
         self._first_overrun = np.full(1, NEVER, np.int64)
 
+    @property
+    def compulsory(self) -> bool:
+        """Whether an un-acknowledged frame stops the run."""
+        return self._compulsory
+
+    def restart(self) -> None:
+        """Let the first frame begin again; what stands in the slots is overwritten as frames come."""
+        self.begun = self._oldest = self._first
+
     def advance(self, begun: int) -> None:
         """Let frames begin until their number is `begun`, each in its slot, overwriting what is there."""
+        if self.forced is not None and self.begun <= self.forced < begun:
+            self._advance(self.forced)
+            if not self.stuck:
+                self._overrun_at(self.forced)
+                self.forced = None
+        self._advance(begun)
+
+    def _overrun_at(self, frame: int) -> None:
+        before = frame - self.frames if frame - self.frames >= self._first else frame
+        uses = self._uses[:, frame % self.frames]
+        if self._compulsory:
+            self.stuck = True
+            self._overruns[:] = 1
+            self._note_first(np.ones(len(uses), bool), before)
+        else:
+            self._note_first(uses == 0, before)
+            np.maximum(uses, 1, out=uses)  # the beginning frame counts it
+
+    def _advance(self, begun: int) -> None:
         while self.begun < begun and not self.stuck:
             count = begun - self.begun
             slot = self.begun % self.frames
             laps = count // self.frames - 1
             if laps > 0 and slot == 0 and not self._compulsory and np.all(self._uses > 0):
                 self._overruns += laps * self.frames
-                self._note_first(np.ones(len(self._uses), bool), self.begun - self.frames)
+                self._note_first(np.ones(len(self._uses), bool), self._replaced(0))
                 self._uses += laps
                 self.begun += laps * self.frames
             else:
@@ -56,13 +86,24 @@ class Ring:
                 count = int(np.argmax(taken.any(axis=0)))
                 uses = uses[:, :count]
                 self.stuck = True
-                self._overruns[:] = 1
-                self._note_first(np.ones(len(taken), bool), self.begun + count - self.frames)
+                met = taken[:, count]
+                self._overruns[met] = 1
+                self._note_first(met, self._replaced(count))
             else:
                 self._overruns += taken.sum(axis=1)
-                self._note_first(np.atleast_1d(taken.any(axis=1)), self.begun - self.frames + taken.argmax(axis=1))
+                self._note_first(np.atleast_1d(taken.any(axis=1)), self._replaced(taken.argmax(axis=1)))
         uses += 1
         self.begun += count
+
+    def note_overrun(self, frame: int) -> None:
+        """Count a frame that was overwritten before its time."""
+        self._overruns += 1
+        self._note_first(np.ones(len(self._overruns), bool), frame)
+
+    def _replaced(self, count: Any) -> Any:
+        """Which frame stands where the next but `count` will: a lap before, or the same one before a restart."""
+        number = self.begun + count
+        return np.where(number - self.frames >= self._first, number - self.frames, number)
 
     def _note_first(self, rows: NDArray[Any], frames: NDArray[np.int64] | int) -> None:
         self._first_overrun = np.where(rows & (self._first_overrun == NEVER), frames, self._first_overrun)

@@ -17,7 +17,7 @@ from cli_command import xsp3ioc
 OVERRUN = """
 [detector]
 ring_frames = 20
-[emulator]
+[emulator.faults]
 slow_read = 0.2
 """
 

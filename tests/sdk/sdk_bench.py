@@ -1,5 +1,6 @@
 """What the tests of the SDK layer share: a clock that stands still until told, and connected handles."""
 
+import msgspec
 import numpy as np
 
 from xsp3ioc.sdk import (
@@ -36,7 +37,7 @@ class Clock:
 
 def connect(clock=None, *, frames=64, flags=CIRCULAR, library=lambda emulator: emulator, **settings):
     clock = clock or Clock()
-    emulator = EmulatedLibrary(EmulatorSettings(**settings), clock, clock.sleep)
+    emulator = EmulatedLibrary(msgspec.convert(settings, EmulatorSettings), clock, clock.sleep)
     handle = Xspress3.configure(library(emulator), cards=emulator.settings.cards, frames=frames)
     handle.set_run_flags(flags)
     handle.format()

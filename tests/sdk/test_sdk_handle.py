@@ -11,6 +11,7 @@ from xsp3ioc.sdk import (
     DeviceNotFound,
     EmulatedLibrary,
     EmulatorSettings,
+    Faults,
     GapMode,
     Generation,
     IllegalCard,
@@ -269,7 +270,7 @@ def test_several_threads_use_one_handle():
         ({"channels": 1, "cards": 2}, "outside 2..18"),
         ({"pace": "fast"}, "neither clock nor reader"),
         ({"seed": -1}, "seed"),
-        ({"count_rate": (1.0, 2.0)}, "one rate, or 4"),
+        ({"count_rate": (1.0, 2.0)}, "one value, or 4"),
     ],
 )
 def test_impossible_settings(settings, message):

@@ -64,7 +64,7 @@ def test_overruns_are_counted_from_the_first():
 
 
 def test_what_is_overwritten_during_a_read_is_wrong_and_only_the_status_tells():
-    handle, emulator, clock = running(slow_read=4.5 * PERIOD * TICK, count_rate=2e7)
+    handle, emulator, clock = running(faults={"slow_read": 4.5 * PERIOD * TICK}, count_rate=2e7)
     until(clock, handle, 6)
     mca, _ = read(handle, 0, 6)
     numbers = status(handle, 0, 6)["time_frame"]

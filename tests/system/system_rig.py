@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import h5py
 import hdf5plugin  # noqa: F401
+import msgspec
 import numpy as np
 from server_process import ServerProcess
 from system_desk import Desk
@@ -26,9 +27,9 @@ class Rig:
         self.files = directory / "files"
         self.files.mkdir(exist_ok=True)
         tables["detector"] = {"emulate": True} | tables.get("detector", {})
-        self.settings = EmulatorSettings(
-            channels=tables["detector"].get("channels", 4), **tables.get("emulator", {})
-        )
+        hardware = tables["detector"]
+        size = {"channels": hardware.get("channels", 4), "cards": hardware.get("cards", 1)}
+        self.settings = msgspec.convert(size | tables.get("emulator", {}), EmulatorSettings)
         self.server = ServerProcess(directory, *arguments, **tables)
         self._desks: list[Desk] = []
         self.ca = self.client()

@@ -86,7 +86,7 @@ def test_with_a_writer_that_does_not_answer(start_rig):
 
 
 def test_with_a_call_of_the_library_that_does_not_answer(start_rig):
-    rig = start_rig(emulator={"hang": {"xsp3_histogram_read4d": [10, 60.0]}})
+    rig = start_rig(emulator={"faults": {"hang": {"xsp3_histogram_read4d": [10, 60.0]}}})
     listener = rig.listener()
     rig.begin(16000, 0.001)
     rig.ca.wait_above("det1:ArrayCounter_RBV", 5)

@@ -13,7 +13,7 @@ FIRST_HEARTBEAT = {"xsp3_get_revision": 4}
 
 
 def test_an_idle_system_that_goes_away_is_noticed(start_rig):
-    rig = start_rig(emulator={"fail": FIRST_HEARTBEAT})
+    rig = start_rig(emulator={"faults": {"fail": FIRST_HEARTBEAT}})
     rig.ca.wait_for("det1:CONNECTED", 0)
     assert "does not answer" in rig.message()
     assert "write 1 to CONNECT" in rig.message()
@@ -24,7 +24,7 @@ def test_an_idle_system_that_goes_away_is_noticed(start_rig):
 
 
 def test_a_lost_system_is_connected_again_when_that_is_wanted(start_rig):
-    rig = start_rig(parameters={"auto_reconnect": True}, emulator={"fail": FIRST_HEARTBEAT})
+    rig = start_rig(parameters={"auto_reconnect": True}, emulator={"faults": {"fail": FIRST_HEARTBEAT}})
     rig.ca.wait_for("det1:CONNECTED", 0)
     rig.ca.wait_for("det1:CONNECTED", 1)
     assert rig.acquire(10) == ECA_NORMAL

@@ -19,7 +19,7 @@ def timed(rig, name, value):
 
 
 def test_a_start_that_fails(start_rig):
-    rig = start_rig(emulator={"fail": {"xsp3_histogram_start": 1}})
+    rig = start_rig(emulator={"faults": {"fail": {"xsp3_histogram_start": 1}}})
     listener = rig.listener()
     path = rig.capture("start")
     assert rig.acquire(10) == ECA_PUTFAIL
@@ -38,7 +38,7 @@ def test_a_start_that_fails(start_rig):
 
 @pytest.mark.parametrize("function", ["xsp3_histogram_read4d", "xsp3_scaler_read", "xsp3_histogram_circ_ack"])
 def test_a_call_that_fails_in_mid_series(start_rig, function):
-    rig = start_rig(emulator={"fail": {function: 20}})
+    rig = start_rig(emulator={"faults": {"fail": {function: 20}}})
     listener = rig.listener()
     path = rig.capture("read")
     assert rig.acquire(2000) == ECA_PUTFAIL
@@ -62,7 +62,7 @@ def test_a_call_that_fails_in_mid_series(start_rig, function):
 
 
 def test_a_system_that_cannot_be_opened(start_rig):
-    rig = start_rig(server={"connect": False}, emulator={"fail": {"xsp3_config": 1, "xsp3_format_run": 1}})
+    rig = start_rig(server={"connect": False}, emulator={"faults": {"fail": {"xsp3_config": 1, "xsp3_format_run": 1}}})
     for function in ("xsp3_config", "xsp3_format_run"):
         assert timed(rig, "det1:CONNECT", 1) == (ECA_PUTFAIL, True)
         assert FAILURE in rig.message()
@@ -74,7 +74,7 @@ def test_a_system_that_cannot_be_opened(start_rig):
 
 
 def test_a_read_that_hangs(start_rig):
-    rig = start_rig(emulator={"hang": {"xsp3_histogram_read4d": [10, 11.0]}})
+    rig = start_rig(emulator={"faults": {"hang": {"xsp3_histogram_read4d": [10, 11.0]}}})
     listener = rig.listener()
     path = rig.capture("hangs")
     rig.begin(16000)
@@ -116,7 +116,7 @@ def test_a_read_that_hangs(start_rig):
 @pytest.mark.slow
 @pytest.mark.parametrize("function", ["xsp3_histogram_stop", "xsp3_scaler_check_progress_details"])
 def test_other_calls_that_hang(start_rig, function):
-    rig = start_rig(emulator={"hang": {function: [1, 8.0]}})
+    rig = start_rig(emulator={"faults": {"hang": {function: [1, 8.0]}}})
     rig.begin(30)
     assert rig.ca.put_status("acquire") == ECA_PUTFAIL
     assert f"{function} has not returned" in rig.message()
@@ -129,7 +129,7 @@ def test_other_calls_that_hang(start_rig, function):
 
 
 def test_a_start_that_hangs(start_rig):
-    rig = start_rig(emulator={"hang": {"xsp3_histogram_start": [1, 9.0]}})
+    rig = start_rig(emulator={"faults": {"hang": {"xsp3_histogram_start": [1, 9.0]}}})
     rig.ca.set(NumImages=20, AcquireTime=0.001)
     rig.ca.begin("det1:Acquire", 1, "acquire")
     time.sleep(0.5)

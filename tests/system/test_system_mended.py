@@ -12,7 +12,7 @@ from xsp3ioc.receivers.monitor import ask
 def test_a_mini_that_overruns_ends_its_series(start_rig):
     """Its hardware stops at a frame that was not acknowledged: nothing would ever come again."""
     rig = start_rig(
-        detector={"channels": 2, "ring_frames": 64}, emulator={"product": "mini", "slow_read": 0.15}
+        detector={"channels": 2, "ring_frames": 64}, emulator={"product": "mini", "faults": {"slow_read": 0.15}}
     )
     assert rig.acquire(2000, 0.001) == ECA_PUTFAIL
     assert "Overrun" in rig.message()
