@@ -1,11 +1,13 @@
-"""Emulated library functions that set up: format, windows, thresholds, trigger B."""
+"""Emulated library functions that set up what is histogrammed: streams, format, regions, windows, thresholds."""
 
 from typing import Any
 
 from xsp3ioc.sdk.constants import BINS, RunFlag
+from xsp3ioc.sdk.emulator.arguments import check_bits, required
 from xsp3ioc.sdk.emulator.calls import (
     ERROR,
     OK,
+    RANGE_CHECK,
     EmulatedCalls,
     Refusal,
     check_channel,
@@ -13,20 +15,40 @@ from xsp3ioc.sdk.emulator.calls import (
     check_range,
     emulated,
 )
+from xsp3ioc.sdk.emulator.layout import (
+    AUX1_ROWS,
+    CHARGE_SHARING_FLAGS,
+    CHARGE_SHARING_TYPES,
+    GOOD_GRADE,
+    NO_AUX,
+    PILEUP_REJECT,
+    TIMESTAMPED,
+    USER_TIMESTAMP,
+    ChannelFormat,
+    Layouts,
+    Region,
+    region_fault,
+)
 from xsp3ioc.sdk.emulator.pool import Regions
+from xsp3ioc.sdk.emulator.system import System
 
-_MAX_FRAMES = 1 << 20
-_MAX_ITFG_FRAMES = 0xFFFFFF
-_OWNED_TIMING_BITS = 1 << 5 | 1 << 6 | 0xF << 8 | 1 << 29 | 1 << 30 | 1 << 31  # start and stop set these
+OUT_OF_MEMORY = -8
+MOST_REGIONS = 8
+
+_FORMAT_FLAGS = USER_TIMESTAMP | CHARGE_SHARING_FLAGS
+_MOST_AUX1_MODE = 15
+_MOST_SUB_FRAMES = 4096
 
 
 class FormatFunctions(EmulatedCalls):
-    """Format, windows, thresholds and per-channel settings."""
+    """Streams, format, regions, windows and thresholds."""
 
     @emulated
     def xsp3_set_run_flags(self, path: int, flags: int) -> int:
         """Choose the streams; takes effect with the next start."""
-        self.system(path).run_flags = RunFlag(flags)
+        system = self.system(path)
+        known = sum(RunFlag)
+        system.run_flags = RunFlag(check_bits("flags", flags, known))
         return OK
 
     @emulated
@@ -38,18 +60,95 @@ class FormatFunctions(EmulatedCalls):
     def xsp3_format_run(
         self, path: int, channel: int, aux1: int, threshold: int, aux2: int, flags: int, aux2_mode: int, bits: int
     ) -> int:
-        """Set the bins per spectrum, of all channels whichever is named; no auxiliary data."""
+        """Divide the memory anew; returns the frames that fit on the channel where the fewest do.
+
+        Regions and energy gain stay as they are.
+        """
         system = self.system(path)
-        check_channel(system, channel)
+        channels = check_channel(system, channel)
+        check_range("aux1_thres", threshold, 0, 1023)
+        check_range("aux2_cont", aux2, 0, 7)
+        check_range("aux2_mode", aux2_mode, 0, 7)
         check_range("nbits_eng", bits, 1, 12)
-        if aux1 or aux2 or aux2_mode:
-            raise Refusal(ERROR, "xsp3_format_run: auxiliary data are not emulated")
+        _check_flags(flags)
+        _check_aux1(system, aux1)
+        if aux2 and system.settings.family.compulsory_acknowledge:
+            raise Refusal(RANGE_CHECK, f"aux2_cont = {aux2}: {system.settings.product} has no auxiliary data, only 0")
+        return _apply(
+            system,
+            channels,
+            bits=bits,
+            aux1_mode=aux1,
+            aux1_threshold=threshold,
+            aux2_code=aux2,
+            aux2_mode=aux2_mode,
+            flags=flags,
+            sub_frames=0,
+        )
+
+    @emulated
+    def xsp3_format_sub_frames(
+        self,
+        path: int,
+        channel: int,
+        just_good: int,
+        threshold: int,
+        flags: int,
+        bits: int,
+        sub_frames: int,
+        divide: int,
+    ) -> int:
+        """Divide each frame into sub-frames of `divide` ticks; what comes after the last one is in that too."""
+        system = self.system(path)
+        channels = check_channel(system, channel)
+        check_range("just_good", just_good, 0, 1)
+        check_range("just_good_thres", threshold, 0, 1023)
+        check_range("nbits_eng", bits, 1, 12)
+        check_range("num_sub_frames", sub_frames, -0x80000000, _MOST_SUB_FRAMES)
+        _check_flags(flags)
+        if sub_frames >= 1:
+            check_range("ts_divide", divide, 1, 0x7FFFFFFF)
+        if system.settings.family.compulsory_acknowledge and (sub_frames >= 1 or just_good):
+            raise Refusal(ERROR, f"{system.settings.product} has no auxiliary data, so no sub-frames")
+        return _apply(
+            system,
+            channels,
+            bits=bits,
+            aux1_mode=GOOD_GRADE if just_good else NO_AUX,
+            aux1_threshold=threshold,
+            aux2_code=0,
+            aux2_mode=0,
+            flags=flags,
+            sub_frames=max(sub_frames, 0),
+            ticks_per_sub_frame=max(divide, 1),
+        )
+
+    @emulated
+    def xsp3_get_format(self, path: int, channel: int, bins: Any, aux1: Any, aux2: Any, frames: Any) -> int:
+        """Read bins, rows of auxiliary data 1 and 2 of a channel, and the frames that fit on all."""
+        system = self.system(path)
+        check_one_channel(system, channel)
+        required(nbins_eng=bins, nbins_aux1=aux1, nbins_aux2=aux2, nbins_tf=frames)
         with system.lock:
-            if system.bits != bits:
-                system.stop()
-                system.run = None  # the memory is divided anew
-                system.bits = bits
-        return system.ring
+            form = system.layouts.formats[channel]
+            bins[0], aux1[0], aux2[0], frames[0] = form.bins, form.aux1_rows, form.aux2_rows, system.ring
+        return OK
+
+    @emulated
+    def xsp3_read_format(
+        self, path: int, channel: int, diagnostic: int, used: Any, bins: Any, aux1: Any, aux2: Any, frames: Any
+    ) -> int:
+        """Read the format from the hardware, with the number of channels; the same as `xsp3_get_format` here."""
+        system = self.system(path)
+        check_one_channel(system, channel)
+        if check_range("diag_hist", diagnostic, 0, 1) and not system.settings.family.compulsory_acknowledge:
+            raise Refusal(ERROR, f"diag_hist = 1: {system.settings.product} has no diagnostic histogram, only the Mini")
+        required(num_used_chanP=used, nbins_eng=bins, nbins_aux1=aux1, nbins_aux2=aux2, nbins_tf=frames)
+        with system.lock:
+            form = system.layouts.formats[channel]
+            bins[0], aux1[0], aux2[0], frames[0] = form.bins, form.aux1_rows, form.aux2_rows, system.ring
+        used[0] = system.channels
+        return OK
 
     @emulated
     def xsp3_get_num_tf(self, path: int) -> int:
@@ -57,13 +156,50 @@ class FormatFunctions(EmulatedCalls):
         return self.system(path).ring
 
     @emulated
+    def xsp3_has_roi(self, path: int, channel: int) -> int:
+        """Every emulated channel has regions."""
+        check_one_channel(self.system(path), channel)
+        return 1
+
+    @emulated
+    def xsp3_init_roi(self, path: int, channel: int) -> int:
+        """Keep whole spectra again."""
+        system = self.system(path)
+        channels = check_channel(system, channel)
+        with system.lock:
+            system.set_layouts(system.layouts.replace(channels, regions=()))
+        return OK
+
+    @emulated
+    def xsp3_set_roi(self, path: int, channel: int, number: int, table: Any) -> int:
+        """Keep regions, one behind the other, and the rest in the last bin; returns the bins used for the regions.
+
+        Only in a format of less than 12 bits: the order is format_run, then this.
+        """
+        system = self.system(path)
+        channels = check_channel(system, channel)
+        check_range("num_roi", number, 1, MOST_REGIONS)
+        required(roi=table)
+        regions = tuple(Region(table[index].lhs, table[index].rhs, table[index].out_bins) for index in range(number))
+        with system.lock:
+            for index in channels:
+                form = system.layouts.formats[index]
+                if form.bits == 12:
+                    raise Refusal(RANGE_CHECK, f"nbits_eng of channel {index} is 12: call format_run with less first")
+                fault = region_fault(regions, form.bins)
+                if fault:
+                    raise Refusal(RANGE_CHECK, f"roi: {fault}")
+            system.set_layouts(system.layouts.replace(channels, regions=regions))
+        return sum(region.bins for region in regions)
+
+    @emulated
     def xsp3_set_window(self, path: int, channel: int, window: int, low: int, high: int) -> int:
         """Set the inclusive limits of an in-window scaler, in raw bins."""
         system = self.system(path)
         channels = check_channel(system, channel)
         check_range("win", window, 0, 1)
-        check_range("low", low, 0, high)
         check_range("high", high, 0, BINS - 1)
+        check_range("low", low, 0, high)
         with system.lock:
             windows = system.regions.windows.copy()
             windows[list(channels), window] = low, high
@@ -76,6 +212,7 @@ class FormatFunctions(EmulatedCalls):
         system = self.system(path)
         check_one_channel(system, channel)
         check_range("win", window, 0, 1)
+        required(low=low, high=high)
         low[0], high[0] = system.regions.windows[channel, window].tolist()
         return OK
 
@@ -95,42 +232,38 @@ class FormatFunctions(EmulatedCalls):
     def xsp3_get_good_thres(self, path: int, channel: int, threshold: Any) -> int:
         """Read the lowest bin that AllGood counts."""
         system = self.system(path)
-        threshold[0] = int(system.regions.threshold[check_one_channel(system, channel)])
+        check_one_channel(system, channel)
+        required(good_thres=threshold)
+        threshold[0] = int(system.regions.threshold[channel])
         return OK
 
-    @emulated
-    def xsp3_get_trigger_b(self, path: int, channel: int, trigger: Any) -> int:
-        """Read the trigger-B settings; only the event width and some thresholds are not 0."""
-        system = self.system(path)
-        for name, value in system.trigger_b[check_one_channel(system, channel)].items():
-            setattr(trigger, name, value)
-        return OK
 
-    @emulated
-    def xsp3_getDeadtimeCorrectionParameters2(  # noqa: N802
-        self, path: int, channel: int, flags: Any, *terms: Any
-    ) -> int:
-        """Read the process dead times: offset, gradient, rate offset, rate gradient, for AllEvent and InWindow."""
-        system = self.system(path)
-        flags[0] = system.deadtime_flags[check_one_channel(system, channel)]
-        for pointer, value in zip(terms, system.deadtime[channel], strict=True):
-            pointer[0] = value
-        return OK
+def _check_flags(flags: int) -> None:
+    signed = flags - (1 << 32) if flags > 0x7FFFFFFF else flags  # a caller without a C compiler may not know the sign
+    check_bits("flags", signed & ~PILEUP_REJECT, _FORMAT_FLAGS)
+    if (signed & CHARGE_SHARING_FLAGS) >> 1 == CHARGE_SHARING_TYPES:
+        raise Refusal(RANGE_CHECK, f"flags = {flags:#x}: charge sharing is 0 (none), 1 (mark) or 2 (delete)")
 
-    @emulated
-    def xsp3_getDeadtimeCorrectionParameters(  # noqa: N802
-        self,
-        path: int,
-        channel: int,
-        flags: Any,
-        all_event_gradient: Any,
-        all_event_offset: Any,
-        in_window_offset: Any,
-        in_window_gradient: Any,
-    ) -> int:
-        """Read the process dead times without rate terms, in this function's own order."""
-        system = self.system(path)
-        flags[0] = system.deadtime_flags[check_one_channel(system, channel)]
-        all_event_offset[0], all_event_gradient[0] = system.deadtime[channel][0:2]
-        in_window_offset[0], in_window_gradient[0] = system.deadtime[channel][4:6]
-        return OK
+
+def _check_aux1(system: System, mode: int) -> None:
+    if mode != TIMESTAMPED:
+        check_range("aux1_mode", mode, 0, _MOST_AUX1_MODE)
+    if mode not in AUX1_ROWS:
+        raise Refusal(ERROR, f"aux1_mode = {mode} is not emulated: the number of rows that it makes is not known")
+    family = system.settings.family
+    if family.compulsory_acknowledge and mode not in (NO_AUX, TIMESTAMPED if family.is_mark2 else NO_AUX):
+        raise Refusal(RANGE_CHECK, f"aux1_mode = {mode}: {system.settings.product} has no auxiliary data, only 0")
+
+
+def _apply(system: System, channels: range, **changes: Any) -> int:
+    """Give channels another format; returns the frames that fit now."""
+    with system.lock:
+        layouts: Layouts = system.layouts.replace(channels, **changes)
+        if system.frames * BINS < layouts.words:
+            form: ChannelFormat = layouts.formats[channels[0]]
+            raise Refusal(
+                OUT_OF_MEMORY,
+                f"{form.bins} bins x {form.rows} rows do not fit into memory for {system.frames} frames of {BINS} bins",
+            )
+        system.set_layouts(layouts)
+        return system.ring
