@@ -11,6 +11,7 @@ import numpy as np
 
 from xsp3ioc.sdk import STATUS_DTYPE, ErrorFlag, Xspress3, Xspress3Error
 from xsp3ioc.stream.blocks import Arrays, Block, FrameStatus
+from xsp3ioc.stream.connection import signs_of_life
 from xsp3ioc.stream.formulas import Scaler, dead_time_factors
 from xsp3ioc.stream.messages import EVENT_WIDTH, image_of
 from xsp3ioc.stream.pool import Lease, Pool
@@ -29,6 +30,8 @@ EASY_SLABS = 8
 """Slabs in use above which frames wait in the ring, as long as that has room: these stay in the cache."""
 EASY_PATIENCE = 0.02
 """Seconds of waiting in vain after which twice as many slabs are used: somebody stalls."""
+PATIENCE = 2.0
+"""Seconds without a frame after which the cards are asked whether they are there: a lost one just stops counting."""
 POOL_PATIENCE = 1.0
 """Seconds for which the acquisition waits for a full pool before the slowest subscriber is cut off."""
 
@@ -58,6 +61,7 @@ class Acquisition(threading.Thread):
         self._status = np.zeros((pool.channels, pool.slab_frames), STATUS_DTYPE)
         self._easy = EASY_SLABS
         self._flags = ErrorFlag(0)
+        self._patient_until = time.monotonic() + PATIENCE
         self.furthest = 0
         """Frames that the hardware has finished."""
         self.messages = 1
@@ -111,7 +115,15 @@ class Acquisition(threading.Thread):
                 self._sdk.stop()
                 return
             if idle:
+                self._suspect()
                 series.stop_asked.wait(pause)
+
+    def _suspect(self) -> None:
+        """Ask hardware from which nothing has come for long whether it is there; Xspress3Error if it is not."""
+        now = time.monotonic()
+        if now > self._patient_until:
+            self._patient_until = now + PATIENCE
+            signs_of_life(self._sdk)
 
     def _lose_rest(self, reason: str) -> None:
         """Name the frames that the hardware had finished and nobody will read."""
@@ -278,6 +290,7 @@ class Acquisition(threading.Thread):
             np.nan_to_num(block.factors, copy=False, nan=1.0, posinf=1.0, neginf=1.0)
         block.frames["time"] = self._times(block.scalers[:, 0, Scaler.total_ticks])
         series.latest = block
+        self._patient_until = time.monotonic() + PATIENCE
         self._data.publish(image_of(block, self.messages), block, series.audience)
         self.messages += 1
         series.next = block.end

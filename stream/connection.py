@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from xsp3ioc.sdk import GapMode, ItfgTrigger, Library, RunFlag, TimingSource, Xspress3
+from xsp3ioc.sdk import GapMode, ItfgTrigger, Library, MissingFunction, RunFlag, TimingSource, Xspress3
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,8 @@ TRIGGERS = (
 )
 """By the number of the trigger mode (`declared.TRIGGER_MODES`, then `MORE_TRIGGER_MODES`)."""
 
+GAP = GapMode.us1
+
 TANGO_MODES = {"SOFTWARE": (7, 8), "EXTERNAL_MULTI": (9, 10), "EXTERNAL_MULTI_GATE": (3, 3)}
 """Tango's words: the trigger mode when each frame has its trigger, and when one trigger starts them all."""
 
@@ -71,8 +73,6 @@ def tango_trigger_mode(name: str, triggers: int) -> int:
     if name not in TANGO_MODES:
         raise ValueError(f"TriggerMode can be {', '.join(TANGO_MODES)}, not {name!r}")
     return TANGO_MODES[name][triggers == 1]
-
-GAP = GapMode.us1
 
 
 def check_settings(directory: str) -> None:
@@ -108,6 +108,18 @@ def open_system(system: System, settings: str) -> Xspress3:
         raise
     log.info("Connected to %s, firmware %s, %d channels", sdk.library_name, sdk.firmware, sdk.channels)
     return sdk
+
+
+def signs_of_life(sdk: Xspress3) -> tuple[int, float]:
+    """Ask every card: firmware revision, and temperature of the warmest sensor in degrees Celsius, 0 where unknown.
+
+    Raises Xspress3Error when the system, or one of its cards, does not answer.
+    """
+    revision = sdk.revision
+    try:
+        return revision, max(sdk.temperatures(), default=0.0)
+    except MissingFunction:
+        return revision, 0.0
 
 
 def program(

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc import __version__
-from xsp3ioc.sdk import MissingFunction, Xspress3, Xspress3Error
+from xsp3ioc.sdk import Xspress3, Xspress3Error
 from xsp3ioc.stream.commands import Commanded
-from xsp3ioc.stream.connection import TRIGGERS, System, check_settings, open_system, program
+from xsp3ioc.stream.connection import TRIGGERS, System, check_settings, open_system, program, signs_of_life
 from xsp3ioc.stream.declared import BINS, DETECTOR_STATES
 from xsp3ioc.stream.display import Sum, blank_values
 from xsp3ioc.stream.life import State, StateError, after
@@ -130,13 +130,11 @@ class SystemCommands(Commanded):
         if sdk is None or self.state is not State.idle:
             return
         try:
-            revision = sdk.revision
-            self.update_changed({"temperature": max(sdk.temperatures(), default=0.0)})
-        except MissingFunction:
-            return
+            revision, temperature = signs_of_life(sdk)
         except Xspress3Error as error:
             self._lose(str(error))
             return
+        self.update_changed({"temperature": temperature})
         if revision != self._revision:
             self._lose(f"its firmware revision is {revision:#x} now, not {self._revision:#x}")
 
