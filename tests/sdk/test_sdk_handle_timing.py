@@ -1,10 +1,21 @@
 """Timing through the handle: one card and several, start order, what a register keeps."""
 
+import numpy as np
 import pytest
 from sdk_bench import connect, internal
 from sdk_recorder import Recorder
 
-from xsp3ioc.sdk import GapMode, ItfgTrigger, MarkerSource, OutOfRange, SyncMode, TimingSource, TtlOut
+from xsp3ioc.sdk import (
+    GapMode,
+    InPause,
+    ItfgTrigger,
+    MarkerSource,
+    OutOfRange,
+    Scaler,
+    SyncMode,
+    TimingSource,
+    TtlOut,
+)
 
 
 def recorder(**answers):
@@ -98,15 +109,47 @@ def test_card_0_comes_last():
     ]  # fmt: skip
 
 
-def test_several_cards_give_one_frame():
-    handle, _, clock = connect(channels=4, cards=2)
-    internal(handle, 5, 1000)
+@pytest.mark.parametrize("gap", GapMode)
+@pytest.mark.parametrize("product", ["xspress3", "mini", "xspress4", "x3x2"])
+def test_cards_run_together(product, gap):
+    handle, _, clock = connect(product=product, channels=4, cards=2)
+    handle.setup_clocks()
+    handle.setup_itfg(5, 1000, ItfgTrigger.software_only_first, gap)
+    handle.set_timing(TimingSource.internal, debounce=100)
     handle.arm(one_by_one=True)
-    handle.resume()
+    handle.trigger()
     clock.ticks(6000)
-    assert handle.progress().frames == 5
+    assert handle.progress() == (5, 5, 0)
+    found = handle.read(0, 5)
+    assert found.whole.all() and np.ptp(found.scalers[..., Scaler.total_ticks].astype(int)) <= 2
     handle.acknowledge(0, 5)
     assert handle.overrun()[0] == 0
+    handle.stop()
+
+
+def test_the_generator_as_it_is_programmed():
+    handle, _, _ = connect()
+    handle.setup_itfg(10, 3, ItfgTrigger.hardware, GapMode.ns500, in_pause=InPause.all_but_first, marker_period=5)
+    assert handle.itfg() == (10, 3, ItfgTrigger.hardware, GapMode.ns500, InPause.all_but_first, 5, 0)
+    handle.set_first_frame(0)
+    assert handle.first_frame() == (0, MarkerSource.itfg)
+    handle.setup_itfg(10, 3)
+    handle.set_first_frame(0)
+    assert handle.first_frame() == (0, MarkerSource.ttl)
+
+
+def test_the_generators_markers_are_in_the_frames():
+    handle, _, clock = connect()
+    handle.setup_itfg(10, 1000, marker_period=4, marker_frame=1)
+    handle.set_timing(TimingSource.internal)
+    handle.set_first_frame(0)
+    handle.start()
+    clock.ticks(20_000)
+    assert handle.wait(10, 1).frames == 10
+    markers = np.zeros(10, np.int32)
+    handle.read_markers(0, markers)
+    assert np.flatnonzero(markers).tolist() == [1, 5, 9]
+    assert np.array_equal(handle.read(0, 10).status["markers"][2], markers)
 
 
 @pytest.mark.parametrize("frame", [-1, 1 << 24])
