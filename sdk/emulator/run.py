@@ -71,6 +71,8 @@ class Run:
     def settle(self, now: int) -> None:
         """Bring the ring up to the time `now`, in ticks."""
         begun = self.timeline.begun(now)
+        if begun == self._settled:
+            return
         for zero in self.timeline.zeros(max(self._settled, self._base + 1), begun):
             self._advance(zero)
             self.ring.restart()
@@ -228,7 +230,9 @@ class Run:
 
     def indexes(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where frames stand in the timeline: int64, same shape; negative for those that are not of this run."""
-        return np.where(numbers < self.first, NEVER, numbers - self.first + self._base)
+        found = numbers + (self._base - self.first)
+        found[numbers < self.first] = NEVER
+        return found
 
     def _timed_frame(self, number: int, ticks: int) -> dict[Kind, NDArray[np.uint32]]:
         found = self._timed.get((number, ticks))
