@@ -1,5 +1,6 @@
 """Settings directories in the emulator's own format: what is saved, and the library functions that do it."""
 
+import math
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -22,9 +23,11 @@ from xsp3ioc.sdk.emulator.calls import (
     emulated,
 )
 from xsp3ioc.sdk.emulator.electronics import FAN_WORDS, MARKER_CHANNELS, REGISTERS, ClockChoice, Ringing
+from xsp3ioc.sdk.emulator.frame_source import Itfg
 from xsp3ioc.sdk.emulator.layout import Region, region_fault
+from xsp3ioc.sdk.emulator.markers import TRIGGER_INPUTS
 from xsp3ioc.sdk.emulator.pool import Regions
-from xsp3ioc.sdk.emulator.system import System
+from xsp3ioc.sdk.emulator.system import Sync, System
 
 SETTINGS_FILE = "xsp3ioc-emulator.json"
 CLOCK_FILE = "xsp3ioc-emulator-clock.json"
@@ -32,6 +35,10 @@ FILE_RENAME_FAILED = -13
 
 _DEFAULT_CLOCK = ClockChoice(ClockSource.crystal, ClockFlag.master | ClockFlag.no_dither, 0)
 _WORD = 0xFFFFFFFF
+_MOST_ITFG_FRAMES = 0xFFFFFF
+_LINES = 0xF
+_MOST_TRIGGER = 0x7FFFFFFF
+_MOST_LAYOUT = 0x3FFFFFFF
 _DEADTIME_TERMS = 8
 
 
@@ -59,10 +66,14 @@ class CardSettings(msgspec.Struct, forbid_unknown_fields=True):
     temperature_limit: int = 85
     fan: list[int] = []
     timestamp_sync: int = 0
+    itfg: Itfg = Itfg()
+    trigger_inputs: tuple[int, int, int, int] = TRIGGER_INPUTS
+    input_termination: int = 0
+    output_termination: int = 0
 
 
 class SavedSettings(msgspec.Struct, forbid_unknown_fields=True):
-    """The emulator's own settings file; the format of the memory is not part of it, the user's program sets that."""
+    """The emulator's own settings file; format and streams are not part of it, the user's program sets them."""
 
     revision: int
     channels: list[ChannelSettings]
@@ -70,6 +81,7 @@ class SavedSettings(msgspec.Struct, forbid_unknown_fields=True):
     markers: list[list[int]] = []
     energy: float = 0.0
     disable_threading: int = 0
+    sync: Sync = Sync()
 
 
 class SavedClocks(msgspec.Struct, forbid_unknown_fields=True):
@@ -141,6 +153,10 @@ def saved_settings(system: System) -> SavedSettings:
             card.temperature_limit,
             list(card.fan),
             card.timestamp_sync,
+            system.itfg[number],
+            system.trigger_inputs[number],
+            system.input_termination[number],
+            system.output_termination[number],
         )
         for number, card in enumerate(electronics.cards)
     ]
@@ -151,6 +167,7 @@ def saved_settings(system: System) -> SavedSettings:
         [list(registers) for registers in electronics.markers],
         electronics.energy,
         electronics.disable_threading,
+        system.sync,
     )
 
 
@@ -173,12 +190,17 @@ def put_back(system: System, saved: SavedSettings) -> None:
         system.set_regions(Regions(threshold, windows))
         for number, card in enumerate(saved.cards[: system.cards]):
             system.time_a[number], system.time_fixed[number] = card.time_a, card.time_fixed
+            system.itfg[number], system.trigger_inputs[number] = card.itfg, card.trigger_inputs
+            system.input_termination[number] = card.input_termination
+            system.output_termination[number] = card.output_termination
             kept = electronics.cards[number]
             kept.memory_layout, kept.temperature_limit = card.memory_layout, card.temperature_limit
             kept.fan, kept.timestamp_sync = list(card.fan) or kept.fan, card.timestamp_sync
         if saved.markers:
             electronics.markers = [list(registers) for registers in saved.markers]
         electronics.energy, electronics.disable_threading = saved.energy, saved.disable_threading
+        if saved.sync.reset_card < system.cards:
+            system.sync = saved.sync
 
 
 def _restore(system: System, directory: Path, force: int) -> None:
@@ -232,13 +254,15 @@ def _what_is_wrong(saved: SavedSettings) -> str:
         if wrong:
             return f"channel {number}: {wrong}"
     for number, card in enumerate(saved.cards):
-        if len(card.fan) not in (0, FAN_WORDS) or not all(0 <= word <= _WORD for word in card.fan):
-            return f"card {number}: fan has to be {FAN_WORDS} words"
-        if not (0 <= card.time_a <= _WORD and 0 <= card.time_fixed <= _WORD):
-            return f"card {number}: the timing registers have 32 bits"
+        wrong = _wrong_in_card(card)
+        if wrong:
+            return f"card {number}: {wrong}"
     shape = [len(registers) for registers in saved.markers]
-    if saved.markers and shape != [REGISTERS] * MARKER_CHANNELS:
+    words = all(0 <= word <= _WORD for registers in saved.markers for word in registers)
+    if saved.markers and (shape != [REGISTERS] * MARKER_CHANNELS or not words):
         return f"markers have to be {MARKER_CHANNELS} times {REGISTERS} words"
+    if not 0 <= saved.energy < math.inf or not 0 <= saved.disable_threading <= 3 or saved.sync.reset_card < 0:
+        return f"energy {saved.energy}, disable_threading {saved.disable_threading} or sync is out of range"
     return ""
 
 
@@ -252,10 +276,31 @@ def _wrong_in_channel(channel: ChannelSettings) -> str:
             return f"window {low}..{high} is not within 0..{BINS - 1}"
     if not channel.trigger_b.keys() <= {name for name, _ in ffi.typeof("Xspress3_TriggerB").fields}:
         return "trigger_b has unknown fields"
-    if len(channel.deadtime) != _DEADTIME_TERMS or channel.deadtime_flags & ~3:
+    if not all(0 <= value <= _MOST_TRIGGER for value in channel.trigger_b.values()):
+        return f"trigger_b has values outside 0..{_MOST_TRIGGER}"
+    finite = all(math.isfinite(term) for term in channel.deadtime)
+    if len(channel.deadtime) != _DEADTIME_TERMS or not finite or channel.deadtime_flags & ~3:
         return f"dead-time parameters are {_DEADTIME_TERMS} numbers and flags 0..3"
     if not 0.5 <= channel.gain <= 2:
         return f"gain {channel.gain} is outside 0.5..2"
     if not (0 <= channel.control <= _WORD and 0 <= channel.control2 <= _WORD):
         return "the control registers have 32 bits"
     return region_fault(channel.regions, BINS)
+
+
+def _wrong_in_card(card: CardSettings) -> str:
+    if len(card.fan) not in (0, FAN_WORDS) or not all(0 <= word <= _WORD for word in card.fan):
+        return f"fan has to be {FAN_WORDS} words"
+    if not (0 <= card.memory_layout <= _MOST_LAYOUT and 0 <= card.temperature_limit <= 125):
+        return f"memory_layout {card.memory_layout} or temperature_limit {card.temperature_limit} is out of range"
+    if not (0 <= card.time_a <= _WORD and 0 <= card.time_fixed <= _WORD):
+        return "the timing registers have 32 bits"
+    if not (0 <= card.itfg.frames <= _MOST_ITFG_FRAMES and 1 <= card.itfg.ticks <= _WORD):
+        return f"{card.itfg.frames} frames of {card.itfg.ticks} ticks are out of range"
+    if not 0 <= card.itfg.marker_frame <= max(card.itfg.marker_period - 1, 0):
+        return f"marker_frame {card.itfg.marker_frame} is not within its period"
+    if not all(0 <= source <= 3 for source in card.trigger_inputs):
+        return "trigger_inputs have to be four of 0..3"
+    if not (0 <= card.input_termination <= _LINES and 0 <= card.output_termination <= _LINES):
+        return "only four lines can be terminated"
+    return ""

@@ -44,6 +44,9 @@ def setup(emulator):
         emulator.xsp3_set_user_ts_sync_mode(0, 1, 3),
         emulator.xsp3_set_glob_timeA(0, 1, 4 | 70 << 16),
         emulator.xsp3_set_glob_timeFixed(0, -1, 5),
+        emulator.xsp3_itfg_setup2(0, 0, 10, 5000, 1, 2, 0, 4, 1),
+        emulator.xsp3_set_glob_trigger_select(0, 0, ffi.new("Xsp3TriggerMux *", {"trig_sel": [0, 1, 0, 1]})),
+        emulator.xsp3_set_sync_mode(0, 2, 1, 1),
     ]
     assert set(calls) == {0}
     assert emulator.xsp3_format_run(0, -1, 0, 0, 0, 0, 0, 8) > 0
@@ -69,7 +72,7 @@ def test_everything_comes_back(tmp_path):
     fresh, _ = everything(other)
     assert fresh != before
     changed = {name for name in before.__struct_fields__ if getattr(before, name) != getattr(fresh, name)}
-    assert changed == {"channels", "cards", "energy", "disable_threading"}
+    assert changed == {"channels", "cards", "energy", "disable_threading", "sync"}
     assert other.xsp3_restore_settings(0, c_path(tmp_path), 0) == 0
     assert everything(other) == (before, [None, None])
     assert other.xsp3_restore_settings_and_clock(0, c_path(tmp_path), 0) == 0
@@ -88,6 +91,17 @@ def test_the_format_is_the_programs_own(tmp_path):
     assert other.xsp3_get_num_tf(0) == ring
     assert [form.bits for form in other.system(0).layouts.formats] == [12] * 4
     assert [bool(form.regions) for form in other.system(0).layouts.formats] == [True, False, False, False]
+
+
+def test_terminations_come_back(tmp_path):
+    _, emulator, _ = connect(product="mini", channels=2)
+    assert emulator.xsp3_set_trig_in_term(0, -1, 3) == 0 and emulator.xsp3_set_trig_out_term(0, 0, 2) == 0
+    assert emulator.xsp3_save_settings(0, c_path(tmp_path)) == 0
+    _, other, _ = connect(product="mini", channels=2)
+    assert other.xsp3_restore_settings(0, c_path(tmp_path), 0) == 0
+    flags = ffi.new("int *")
+    assert other.xsp3_get_trig_in_term(0, 0, flags) == 0 and flags[0] == 3
+    assert other.xsp3_get_trig_out_term(0, 0, flags) == 0 and flags[0] == 2
 
 
 def test_marker_channels_come_back(tmp_path):
@@ -203,12 +217,23 @@ def damaged(content, path, value):
         (["channels", 0, "deadtime"], [1.0], "dead-time parameters are 8 numbers"),
         (["channels", 0, "deadtime_flags"], 4, "flags 0..3"),
         (["channels", 0, "trigger_b"], {"tea": 1}, "unknown fields"),
+        (["channels", 0, "trigger_b"], {"event_time": 1 << 40}, "values outside 0..2147483647"),
+        (["cards", 0, "memory_layout"], 1 << 31, "memory_layout 2147483648"),
+        (["cards", 0, "temperature_limit"], 126, "temperature_limit 126"),
+        (["energy"], -1.0, "energy -1.0"),
+        (["disable_threading"], 4, "disable_threading 4"),
         (["channels", 0, "gain"], 3.0, "gain 3.0 is outside"),
         (["channels", 0, "control"], -1, "control registers have 32 bits"),
         (["channels", 0, "regions"], [[0, 4096, 1]], "not within 0..4095"),
         (["channels", 0, "threshold"], "many", "Expected `int`"),
         (["cards", 0, "fan"], [1], "fan has to be 12 words"),
         (["cards", 0, "time_a"], 1 << 32, "timing registers have 32 bits"),
+        (["cards", 0, "itfg", 0], -1, "-1 frames of"),
+        (["cards", 0, "itfg", 2], 4, "Invalid enum value 4"),
+        (["cards", 0, "trigger_inputs"], [0, 1, 2, 4], "four of 0..3"),
+        (["cards", 0, "trigger_inputs"], [0, 1, 2], "length 4"),
+        (["cards", 0, "input_termination"], 16, "only four lines"),
+        (["sync", 0], 9, "Invalid enum value 9"),
         (["markers"], [[0] * REGISTERS], "markers have to be 2 times 64"),
         (["revision"], None, "Expected `int`"),
         (["tea"], 1, "unknown field"),
