@@ -1,18 +1,29 @@
 """When frames begin and end: the frame sources of an emulated run, as functions of the clock.
 
 A timeline counts frames from 0 and times in clock ticks. `begun(now)` and `complete(now)` are the numbers of frames
-that have begun and ended by then; `lengths` holds the ticks of the frames that did not last `exposure`.
+that have begun and ended by then; `uneven` tells the ticks of the frames that did not last `exposure`.
 """
+
+from array import array
+from collections.abc import Sequence
+
+import numpy as np
+
+from xsp3ioc.sdk.emulator.pulses import Ticks
 
 
 class Timeline:
     """No frames at all: a source that waits for pulses which nobody gives."""
 
     exposure: int | None = None
-    """Ticks of every frame that is not in `lengths`; None when each has its own."""
+    """Ticks of every frame that `uneven` does not tell; None when each has its own."""
+    room: int | None = None
+    """At the reader's pace: number of frames that may be ready; the owner raises it as frames are acknowledged."""
+    stopped = False
 
     def __init__(self) -> None:
-        self.lengths: dict[int, int] = {}
+        self.cut: dict[int, int] = {}
+        """Ticks of the frame that a stop has closed."""
 
     def begun(self, now: int) -> int:
         """Return the number of frames that have begun."""
@@ -26,6 +37,14 @@ class Timeline:
         """Whether a frame is being counted."""
         return self.begun(now) > self.complete(now)
 
+    def waiting(self, now: int) -> bool:
+        """Whether the next frame waits for a trigger."""
+        return not self.stopped
+
+    def finished(self, now: int) -> bool:
+        """Whether all frames that were asked for have been taken."""
+        return False
+
     def rise(self, now: int) -> None:
         """Raise the software's count enable."""
 
@@ -34,6 +53,19 @@ class Timeline:
 
     def stop(self, now: int) -> None:
         """End the run; a frame in progress is closed with what it has."""
+        self.stopped = True
+
+    def uneven(self, first: int, count: int) -> dict[int, int]:
+        """Return the ticks of those of `count` frames from `first` on that are complete and not as `exposure` says."""
+        return {number: ticks for number, ticks in self.cut.items() if first <= number < first + count}
+
+    def spans(self, numbers: Ticks) -> tuple[Ticks, Ticks]:
+        """When these frames began and end: int64, same shape. At the reader's pace, when they would have."""
+        return np.zeros_like(numbers), np.zeros_like(numbers)
+
+    def zeros(self, first: int, end: int) -> Sequence[int]:
+        """Which frames from `first` to `end` - 1 restart the frame number."""
+        return ()
 
 
 class Train(Timeline):
@@ -60,6 +92,14 @@ class Train(Timeline):
             return self._closed
         return 0 if self._start is None else self._limited((now - self._start + self._gap) // self._period)
 
+    def waiting(self, now: int) -> bool:
+        """Whether the first frame waits for a trigger."""
+        return not self.stopped and self.begun(now) == 0
+
+    def finished(self, now: int) -> bool:
+        """Whether all frames have been taken."""
+        return not self.stopped and self.complete(now) == self._frames > 0
+
     def rise(self, now: int) -> None:
         """Start the train at the first trigger; later ones do nothing."""
         if self._start is None and self._closed is None:
@@ -70,8 +110,14 @@ class Train(Timeline):
         if self._closed is None:
             begun = self.begun(now)
             if self._start is not None and begun > self.complete(now):
-                self.lengths[begun - 1] = now - self._start - (begun - 1) * self._period
+                self.cut = {begun - 1: now - self._start - (begun - 1) * self._period}
             self._closed = begun
+        self.stopped = True
+
+    def spans(self, numbers: Ticks) -> tuple[Ticks, Ticks]:
+        """When these frames began and end: int64, same shape."""
+        begin = (self._start or 0) + numbers * self._period
+        return begin, begin + self.exposure
 
     def _limited(self, frames: int) -> int:
         return min(frames, self._frames) if self._frames else frames
@@ -89,32 +135,44 @@ class Triggered(Timeline):
         self._frames = frames
         self._lasts = 0 if at_once else exposure
         self._period = 0 if at_once else exposure + gap
-        self._begun = 0
-        self._last = 0  # when the last frame began
-        self._stopped = False
+        self._times = array("q")  # when each began
 
     def begun(self, now: int) -> int:
         """Return the number of frames that have begun."""
-        return self._begun
+        return len(self._times)
 
     def complete(self, now: int) -> int:
         """Return the number of frames that have ended."""
-        open_still = self._begun and not self._stopped and now - self._last < self._lasts
-        return self._begun - 1 if open_still else self._begun
+        begun = len(self._times)
+        open_still = begun and not self.stopped and now - self._times[-1] < self._lasts
+        return begun - 1 if open_still else begun
+
+    def waiting(self, now: int) -> bool:
+        """Whether the next frame waits for a trigger."""
+        return not (self.stopped or self.running(now) or self.finished(now))
+
+    def finished(self, now: int) -> bool:
+        """Whether all frames have been taken."""
+        return not self.stopped and self.complete(now) == self._frames > 0
 
     def rise(self, now: int) -> None:
         """Begin the next frame, unless one is in progress or all have been taken."""
-        if self._stopped or (self._frames and self._begun == self._frames):
+        begun = len(self._times)
+        if self.stopped or (self._frames and begun == self._frames):
             return
-        if self._begun == 0 or now - self._last >= self._period:
-            self._begun += 1
-            self._last = now
+        if begun == 0 or now - self._times[-1] >= self._period:
+            self._times.append(now)
 
     def stop(self, now: int) -> None:
         """End the run; the frame in progress is closed with what it has."""
         if self.running(now):
-            self.lengths[self._begun - 1] = now - self._last
-        self._stopped = True
+            self.cut = {len(self._times) - 1: now - self._times[-1]}
+        self.stopped = True
+
+    def spans(self, numbers: Ticks) -> tuple[Ticks, Ticks]:
+        """When these frames began and end: int64, same shape."""
+        begin = np.array(self._times, np.int64)[numbers]
+        return begin, begin + max(self._lasts, 1)
 
 
 class SoftwareTimed(Timeline):
@@ -122,65 +180,90 @@ class SoftwareTimed(Timeline):
 
     def __init__(self) -> None:
         super().__init__()
-        self._complete = 0
-        self._opened: int | None = None
-        self._stopped = False
+        self._opened = array("q")
+        self._closed = array("q")
 
     def begun(self, now: int) -> int:
         """Return the number of frames that have begun."""
-        return self._complete + (self._opened is not None)
+        return len(self._opened)
 
     def complete(self, now: int) -> int:
         """Return the number of frames that have ended."""
-        return self._complete
+        return len(self._closed)
 
     def rise(self, now: int) -> None:
         """Open the next frame."""
-        if self._opened is None and not self._stopped:
-            self._opened = now
+        if len(self._opened) == len(self._closed) and not self.stopped:
+            self._opened.append(now)
 
     def fall(self, now: int) -> None:
         """Close the open frame."""
-        if self._opened is not None:
-            self.lengths[self._complete] = now - self._opened
-            self._complete += 1
-            self._opened = None
+        if len(self._opened) > len(self._closed):
+            self._closed.append(now)
 
     def stop(self, now: int) -> None:
         """Close the open frame, for good."""
         self.fall(now)
-        self._stopped = True
+        self.stopped = True
+
+    def uneven(self, first: int, count: int) -> dict[int, int]:
+        """Return the ticks of the complete ones of `count` frames from `first` on."""
+        end = min(first + count, len(self._closed))
+        return {number: self._closed[number] - self._opened[number] for number in range(first, end)}
+
+    def spans(self, numbers: Ticks) -> tuple[Ticks, Ticks]:
+        """When these frames began and ended: int64, same shape; one that is open ends as it begins."""
+        begin = np.array(self._opened, np.int64)
+        end = begin.copy()
+        end[: len(self._closed)] = self._closed[: len(begin)]
+        return begin[numbers], end[numbers]
 
 
 class ReaderTrain(Timeline):
     """A train at the reader's pace: as many frames are ready as there is `room` for, whatever the clock says."""
 
-    def __init__(self, frames: int, exposure: int) -> None:
+    def __init__(self, frames: int, exposure: int, gap: int) -> None:
         super().__init__()
         self.exposure: int = exposure
-        self.room = 0
-        """Number of frames that may be ready; the owner raises it as frames are acknowledged."""
+        self.room: int = 0
         self._frames = frames
-        self._started = False
+        self._period = exposure + gap
+        self._start: int | None = None
         self._closed: int | None = None
 
     def begun(self, now: int) -> int:
         """Return the number of frames that are ready."""
         if self._closed is not None:
             return self._closed
-        ready = self.room if self._started else 0
+        ready = 0 if self._start is None else self.room
         return min(ready, self._frames) if self._frames else ready
 
     complete = begun
 
     def running(self, now: int) -> bool:
         """Whether more frames will come."""
-        return self._closed is None and self._started and (not self._frames or self.room < self._frames)
+        more = not self._frames or self.room < self._frames
+        return self._closed is None and self._start is not None and more
+
+    def waiting(self, now: int) -> bool:
+        """Whether the first frame waits for a trigger."""
+        return self._start is None and not self.stopped
+
+    def finished(self, now: int) -> bool:
+        """Whether all frames have been taken."""
+        return not self.stopped and self.begun(now) == self._frames > 0
 
     def rise(self, now: int) -> None:
         """Start the train at the first trigger."""
-        self._started = True
+        if self._start is None:
+            self._start = now
 
     def stop(self, now: int) -> None:
         """No more frames than are ready now."""
         self._closed = self.begun(now)
+        self.stopped = True
+
+    def spans(self, numbers: Ticks) -> tuple[Ticks, Ticks]:
+        """When these frames would have begun and ended: int64, same shape."""
+        begin = (self._start or 0) + numbers * self._period
+        return begin, begin + self.exposure
