@@ -12,6 +12,8 @@ from xsp3ioc import __version__
 
 COMMANDS = {
     "demo": "take 1000 frames with an emulated detector, write and plot them",
+    "hardware-check": "look at a real system for the first time, and test what is believed about it",
+    "emulator": "build a libxspress3.so that emulates an Xspress3, for other programs",
     "status": "show a running server at a glance",
 }
 """Each is a module of that name (`_` for `-`) with a `main(arguments) -> exit code`."""
@@ -29,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     hardware.add_argument("--emulate", action="store_true", default=None, help="an emulated detector, no hardware")
     hardware.add_argument("--library", metavar="PATH", help="the vendor's libxspress3.so")
     parser.add_argument("--config", metavar="FILE.toml", help="settings; what is given here wins over the file")
+    parser.add_argument("--trace", metavar="FILE", help="record every call of the library in FILE")
     parser.add_argument("--prefix", metavar="P", help="macro P of all PV names (default: XSP3_<channels>Chan:)")
     parser.add_argument("--channels", type=int, metavar="N", help="channels of the detector (default 4)")
     parser.add_argument("--listen", metavar="ADDR", help="address to serve on (default 127.0.0.1: this host only)")
@@ -62,7 +65,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         configuration = read_configuration(options.config) if options.config else Configuration()
         for table, names in (
-            (configuration.detector, ("emulate", "library", "channels")),
+            (configuration.detector, ("emulate", "library", "channels", "trace")),
             (
                 configuration.server,
                 ("prefix", "listen", "ca_port", "data_port", "monitor_port", "tango", "tango_port", "log_file"),

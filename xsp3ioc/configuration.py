@@ -57,6 +57,8 @@ class Hardware(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     base_mac: str | None = None
     module_name: str | None = None
     debug: int = 0
+    trace: str = ""
+    """Record every call of the library in this file."""
 
 
 class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

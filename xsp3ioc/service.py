@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import logging
 import os
 import signal
 import socket
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from hashlib import sha256
+from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from xsp3ioc.configuration import Configuration, ConfigurationError
-from xsp3ioc.sdk import EmulatedLibrary, Library, Xspress3Error, load
+from xsp3ioc.opening import open_library
+from xsp3ioc.sdk import Library
 from xsp3ioc.stream.connection import System
 from xsp3ioc.stream.detector import Detector, Places
 from xsp3ioc.stream.system_commands import HELD_BY_HARDWARE
@@ -48,7 +44,7 @@ def run(configuration: Configuration, verbose: bool = False) -> int:
     sys.setswitchinterval(0.001)
     if configuration.server.tango:
         _import_tango()
-    with _library(configuration) as library:
+    with open_library(configuration, {"command": "server"}) as library:
         detector = _detector(configuration, library)
         try:
             return asyncio.run(_serve(configuration, detector))
@@ -87,34 +83,6 @@ def _reopen_log() -> None:
             # It opens its file again for the next line; only a closed stream of None tells it to.
             handler.stream = None
     log.info("SIGHUP: log file opened again")
-
-
-@contextlib.contextmanager
-def _library(configuration: Configuration) -> Iterator[Library]:
-    if configuration.detector.emulate:
-        # Its functions are methods; the protocol's __getattr__ speaks of a library's symbols.
-        yield cast(Library, EmulatedLibrary(configuration.emulator_settings()))
-        return
-    path = configuration.detector.library
-    try:
-        library = load(path)
-    except (Xspress3Error, OSError) as error:
-        raise ConfigurationError(str(error)) from None
-    with _lock(path):
-        yield library
-
-
-@contextlib.contextmanager
-def _lock(path: str) -> Iterator[None]:
-    """Keep a second server off the same library: the hardware can be opened once."""
-    name = sha256(os.path.realpath(path).encode()).hexdigest()[:16]
-    lock = Path(tempfile.gettempdir()) / f"xsp3ioc-{os.getuid()}-{name}.lock"
-    with open(lock, "a", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigurationError(f"Another server uses {path} already (lock {lock})") from None
-        yield
 
 
 def _detector(configuration: Configuration, library: Library) -> Detector:
