@@ -5,15 +5,33 @@ from numpy.typing import NDArray
 
 from xsp3ioc.sdk.cdef import prototypes
 from xsp3ioc.sdk.constants import SCALERS
+from xsp3ioc.sdk.emulator.cabling import CablingFunctions
 from xsp3ioc.sdk.emulator.calls import not_emulated
 from xsp3ioc.sdk.emulator.connect import ConnectFunctions
+from xsp3ioc.sdk.emulator.deadtime_calls import DeadtimeFunctions
+from xsp3ioc.sdk.emulator.engineering import EngineeringFunctions
 from xsp3ioc.sdk.emulator.formats import FormatFunctions
-from xsp3ioc.sdk.emulator.read import ReadFunctions
+from xsp3ioc.sdk.emulator.monitoring import MonitoringFunctions
+from xsp3ioc.sdk.emulator.playback import PlaybackFunctions
+from xsp3ioc.sdk.emulator.registers import RegisterFunctions
 from xsp3ioc.sdk.emulator.run_control import RunFunctions
+from xsp3ioc.sdk.emulator.saved import SavedFunctions
 from xsp3ioc.sdk.emulator.timing import TimingFunctions
 
 
-class EmulatedLibrary(ConnectFunctions, FormatFunctions, TimingFunctions, RunFunctions, ReadFunctions):
+class EmulatedLibrary(
+    ConnectFunctions,
+    SavedFunctions,
+    FormatFunctions,
+    RegisterFunctions,
+    TimingFunctions,
+    CablingFunctions,
+    RunFunctions,
+    DeadtimeFunctions,
+    EngineeringFunctions,
+    MonitoringFunctions,
+    PlaybackFunctions,
+):
     """`EmulatedLibrary(settings)` takes the place of `load(path)`.
 
     Its methods xsp3_* take and return what the C functions do, pointers as cffi pointers; those that are not emulated
