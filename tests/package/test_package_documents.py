@@ -95,7 +95,7 @@ def test_options_of_the_server_exist():
 
 def test_the_example_scan(start_server, tmp_path):
     server = start_server()
-    (example,) = blocks(README, "python")
+    example, _ = blocks(README, "python")
     script = tmp_path / "scan.py"
     example = example.replace("XSP3_4Chan:", server.prefix).replace('"/tmp"', f'"{tmp_path}"')
     script.write_text(example + REFUSED)
@@ -108,6 +108,14 @@ def test_the_example_scan(start_server, tmp_path):
     assert len(points) == 10
     assert last == f"{tmp_path}/scan0.hdf5 10"
     assert refusal == "NumImages = 0 is below 1"
+
+
+def test_the_example_without_a_server(tmp_path):
+    _, example = blocks(README, "python")
+    result = subprocess.run(
+        [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (result.returncode, result.stdout) == (0, "(10, 4, 4096) True\n"), result.stderr
 
 
 def test_the_example_receiver(start_server, tmp_path):
