@@ -18,7 +18,7 @@ _SHORTEST = 100e-9  # seconds: no pulse, gap or glitch vanishes in rounding to t
 _LEADING, _TRAILING, _GLITCH = range(3)  # which of a pulse's random numbers
 
 
-class Pulses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Pulses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Pulses on TTL_IN(1), and as well on the LVDS and IDC inputs; times in seconds.
 
     TTL_IN(0), (2) and (3) are high from the beginning of every so manieth pulse to the beginning of the next. The

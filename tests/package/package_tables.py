@@ -45,7 +45,7 @@ def settings() -> str:
         if not parameter.writable or parameter.command:
             continue
         if parameter.choices:
-            values = ", ".join(f"{number} {name}" for number, name in enumerate(parameter.choices))
+            values = ", ".join(f"{number} {name}" for number, name in enumerate(parameter.names))
         elif parameter.low is not None:
             high = f"{parameter.high:g}" if isinstance(parameter.high, float) else parameter.high
             values = f"{parameter.low:g} .. {high}" if high is not None else f"from {parameter.low:g}"
