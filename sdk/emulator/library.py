@@ -11,6 +11,7 @@ from xsp3ioc.sdk.emulator.connect import ConnectFunctions
 from xsp3ioc.sdk.emulator.deadtime_calls import DeadtimeFunctions
 from xsp3ioc.sdk.emulator.engineering import EngineeringFunctions
 from xsp3ioc.sdk.emulator.formats import FormatFunctions
+from xsp3ioc.sdk.emulator.memory import MemoryFunctions
 from xsp3ioc.sdk.emulator.monitoring import MonitoringFunctions
 from xsp3ioc.sdk.emulator.playback import PlaybackFunctions
 from xsp3ioc.sdk.emulator.registers import RegisterFunctions
@@ -20,6 +21,7 @@ from xsp3ioc.sdk.emulator.timing import TimingFunctions
 
 
 class EmulatedLibrary(
+    MemoryFunctions,
     ConnectFunctions,
     SavedFunctions,
     FormatFunctions,

@@ -1,0 +1,165 @@
+"""The memory of spectra that programs copy from directly, and when it is kept."""
+
+import mmap
+
+import numpy as np
+import pytest
+from sdk_bench import STRAIGHT, connect, internal
+
+from xsp3ioc.sdk import expected_frames
+from xsp3ioc.sdk.cdef import ffi
+
+PERIOD = 1000 + 80
+
+
+def pointer(emulator, channel, frame, bin_=0, row=0):
+    return emulator.xsp3_histogram_get_data_ptr(0, bin_, row, channel, frame)
+
+
+def words(emulator, channel, frame, count=4096, **place):
+    found = pointer(emulator, channel, frame, **place)
+    assert found != ffi.NULL, ffi.string(emulator.xsp3_get_error_message())
+    return np.frombuffer(ffi.buffer(found, 4 * count), np.uint32).copy()
+
+
+def resolve(emulator, channel=0):
+    leaf, index = ffi.new("int *"), ffi.new("int *")
+    return emulator.xsp3_resolve_path(0, channel, leaf, index)
+
+
+def kept(emulator):
+    return emulator.memory(emulator.system(0)) is not None
+
+
+def test_it_is_kept_from_the_first_call_that_needs_it():
+    handle, emulator, _ = connect()
+    internal(handle, 10, 1000)
+    handle.start()
+    handle.progress()
+    assert emulator.xsp3_has_get_data_ptr(0) == 1 and not kept(emulator)
+    assert resolve(emulator, 9) == -4 and not kept(emulator)
+    assert resolve(emulator) == 0 and kept(emulator)
+    _, emulator, _ = connect()
+    nothing = ffi.NULL
+    assert emulator.xsp3_config_init(1, 64, nothing, -1, nothing, -1, 1, nothing, 0, 0, 1, 0, 0) == 0 and kept(emulator)
+
+
+def test_frames_are_there_when_progress_says_so():
+    handle, emulator, clock = connect(frames=8)
+    resolve(emulator)
+    internal(handle, 0, 1000)
+    handle.start()
+    memory = [pointer(emulator, channel, 0) for channel in range(4)]
+    expected, _ = expected_frames(emulator.settings, 1000, 0, 40)
+    done = 0
+    while done < 40:
+        clock.ticks(PERIOD * 3)
+        complete = handle.progress().frames
+        for frame in range(done, min(complete, 40)):
+            for channel in range(4):
+                found = np.frombuffer(ffi.buffer(memory[channel] + frame % 8 * 4096, 4 * 4096), np.uint32)
+                assert np.array_equal(found, expected[frame, channel])
+        handle.acknowledge(done, complete - done)
+        done = complete
+
+
+def test_frames_of_before_are_there_too_and_only_the_last_of_a_long_wait():
+    handle, emulator, clock = connect(frames=8)
+    internal(handle, 0, 1000)
+    handle.start()
+    clock.ticks(PERIOD * 100 + 500)
+    assert handle.progress().frames == 100
+    expected, _ = expected_frames(emulator.settings, 1000, 92, 8)
+    for frame in range(93, 100):  # the slot of 92 has been taken by 100, which is being counted
+        assert np.array_equal(words(emulator, 3, frame), expected[frame - 92, 3])
+
+
+def test_a_pointer_to_a_bin():
+    handle, emulator, clock = connect()
+    internal(handle, 4, 100_000)
+    handle.start()
+    clock.ticks(1_000_000)
+    whole = words(emulator, 2, 3)
+    assert whole.any()
+    assert np.array_equal(words(emulator, 2, 3, 96, bin_=4000), whole[4000:])
+    for refused in ({"bin_": 4096}, {"row": 1}):
+        assert pointer(emulator, 0, 0, **refused) == ffi.NULL
+        assert b"is not within" in ffi.string(emulator.xsp3_get_error_message())
+    assert pointer(emulator, 4, 0) == ffi.NULL
+
+
+def test_fewer_bins_and_auxiliary_rows():
+    handle, emulator, clock = connect(frames=64, count_rate=5e6)
+    ring = emulator.xsp3_format_run(0, -1, 7, 0, 0, 0, 0, 10)  # two rows of 1024
+    assert ring == 128
+    internal(handle, 130, 100_000)
+    handle.start()
+    clock.ticks(200_000_000)
+    handle.progress()
+    row = np.zeros(1024, np.uint32)
+    for frame in (2, 5, 129):
+        for number in range(2):
+            status = emulator.xsp3_histogram_read4d(
+                0, ffi.from_buffer("uint32_t[]", row), 0, number, 1, frame % ring, 1024, 1, 1, 1
+            )
+            assert status == 0 and row.any()
+            assert np.array_equal(words(emulator, 1, frame, 1024, row=number), row)
+
+
+def test_a_new_run_starts_over():
+    handle, emulator, clock = connect(frames=16)
+    resolve(emulator)
+    for exposure in (1000, 2000):
+        internal(handle, 4, exposure)
+        handle.start()
+        clock.ticks(100_000)
+        assert handle.progress().frames == 4
+        expected, _ = expected_frames(emulator.settings, exposure, 0, 4)
+        assert np.array_equal(words(emulator, 0, 3), expected[3, 0])
+
+
+@pytest.mark.parametrize("bits", [12, 8])  # whole pages, and less
+def test_clearing_zeroes_it(bits):
+    handle, emulator, clock = connect(frames=8, flags=STRAIGHT)
+    handle.format(bits=bits)
+    assert (4 << bits) % mmap.PAGESIZE == (0 if bits == 12 else 1024)
+    internal(handle, 8, 100_000)
+    resolve(emulator)
+    handle.start()
+    clock.ticks(2_000_000)
+    assert handle.progress().frames == 8
+    assert emulator.xsp3_histogram_clear(0, 1, 2, 2, 3) == 0
+    zero = [[not words(emulator, channel, frame, 1 << bits).any() for channel in range(4)] for frame in range(8)]
+    assert zero == [[2 <= frame < 5 and 1 <= channel < 3 for channel in range(4)] for frame in range(8)]
+    assert emulator.xsp3_histogram_clear(0, 0, 4, 0, 9000) == -6
+
+
+def test_a_cards_own_handle():
+    handle, emulator, clock = connect(channels=5, cards=2, frames=16)
+    internal(handle, 8, 100_000)
+    handle.start()
+    clock.ticks(2_000_000)
+    expected, _ = expected_frames(emulator.settings, 100_000, 0, 8)
+    found = emulator.xsp3_histogram_get_data_ptr(2, 0, 0, 1, 7)
+    assert found == pointer(emulator, 4, 7)
+    assert np.array_equal(np.frombuffer(ffi.buffer(found, 4 * 4096), np.uint32), expected[7, 4])
+    assert emulator.xsp3_scaler_check_progress(2) == 8
+    assert emulator.xsp3_histogram_clear(2, 0, 1, 7, 1) == 0
+    assert [bool(words(emulator, channel, 7).any()) for channel in range(5)] == [True, True, True, False, True]
+
+
+def test_where_the_spectra_are_in_the_cards_there_is_none():
+    handle, emulator, _ = connect(product="mini", channels=2)
+    assert emulator.xsp3_has_get_data_ptr(0) == 0
+    assert resolve(emulator, 1) == 0 and not kept(emulator)
+    assert pointer(emulator, 0, 0) == ffi.NULL
+    assert b"in the cards" in ffi.string(emulator.xsp3_get_error_message())
+
+
+def test_a_closed_handle_has_none():
+    handle, emulator, _ = connect()
+    resolve(emulator)
+    handle.close()
+    assert resolve(emulator) == -2
+    assert pointer(emulator, 0, 0) == ffi.NULL
+    assert emulator.xsp3_histogram_clear(0, 0, 4, 0, 1) == -2
