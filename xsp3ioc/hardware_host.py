@@ -119,18 +119,21 @@ def _library(path: Path) -> Iterator[tuple[str, str]]:
         needed = []
     else:
         yield "SONAME", soname or "none"
-    for name in dict.fromkeys((*needed, "libimg_mod.so", "librt.so.1", "libm.so.6")):
-        yield f"needs {name}" if name in needed else f"beside: {name}", _found(name, path.parent)
+    for name in needed:
+        yield f"needs {name}", _found(name, path.parent, "; add it to LD_LIBRARY_PATH")
+    for name in ("libimg_mod.so", "librt.so.1", "libm.so.6"):
+        if name not in needed:
+            yield f"may use {name}", _found(name, path.parent)
 
 
-def _found(name: str, beside: Path) -> str:
+def _found(name: str, beside: Path, advice: str = "") -> str:
     """Say whether the loader finds a library, which it then has loaded."""
     for place in (name, str(beside / name)):
         try:
             ctypes.CDLL(place)
         except OSError:
             continue
-        return "found" if place == name else f"found in {beside}; add it to LD_LIBRARY_PATH"
+        return "found" if place == name else f"found in {beside}{advice}"
     return "NOT FOUND"
 
 
