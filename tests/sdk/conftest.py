@@ -5,9 +5,10 @@ import subprocess
 
 import msgspec
 import pytest
+from sdk_bench import CIRCULAR
 from server_process import toml
 
-from xsp3ioc.sdk import EmulatedLibrary, EmulatorSettings, load
+from xsp3ioc.sdk import EmulatedLibrary, EmulatorSettings, Xspress3, load
 from xsp3ioc.sdk.emulator.build import build
 from xsp3ioc.sdk.emulator.settings_file import VARIABLE
 
@@ -81,17 +82,33 @@ def opened(built):
 
 
 @pytest.fixture(params=["object", "shared"])
-def library(request, tmp_path, monkeypatch):
+def library(request, tmp_path_factory, monkeypatch):
     """Make a library of settings: the Python object itself, or the shared library through dlopen."""
     if request.param == "object":
         yield EmulatedLibrary
         return
     shared = request.getfixturevalue("opened")
+    directory = tmp_path_factory.mktemp("settings")
 
     def make(settings):
-        monkeypatch.setenv(VARIABLE, os.fspath(settings_file(tmp_path, settings)))
+        monkeypatch.setenv(VARIABLE, os.fspath(settings_file(directory, settings)))
         shared.xsp3_close(0)  # settings are read with nothing open
         return shared
 
     yield make
     shared.xsp3_close(0)
+
+
+@pytest.fixture
+def connected(library):
+    """Connect on the real clock; returns the handle, the library and its settings."""
+
+    def connect(*, frames=64, flags=CIRCULAR, **fields):
+        settings = msgspec.convert(fields, EmulatorSettings)
+        made = library(settings)
+        handle = Xspress3.configure(made, cards=settings.cards, frames=frames)
+        handle.set_run_flags(flags)
+        handle.format()
+        return handle, made, settings
+
+    return connect

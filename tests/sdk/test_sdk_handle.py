@@ -26,12 +26,12 @@ from xsp3ioc.sdk import (
 from xsp3ioc.sdk.cdef import ffi
 
 
-def test_identity():
-    handle, _, _ = connect(channels=6)
+def test_identity(connected):
+    handle, lib, _ = connected(channels=6)
     assert (handle.path, handle.channels, handle.cards, handle.bins, handle.ring) == (0, 6, 1, 4096, 64)
     assert (handle.generation, handle.firmware, handle.model) == (Generation.xspress3, "2.7", "Xspress3")
     assert handle.revision == 2 << 12 | 7
-    assert handle.simulated and handle.library_name == "emulator" and handle.has_itfg
+    assert handle.simulated and handle.library_name == lib.library_name and handle.has_itfg
     assert handle.clock_period() == 12.5e-9
 
 
@@ -44,8 +44,8 @@ def test_identity():
         ("x3x2", Generation.mini, "Xspress3X Mk2", 12.5e-9),
     ],
 )
-def test_products(product, generation, model, period):
-    handle, _, _ = connect(product=product, channels=2)
+def test_products(connected, product, generation, model, period):
+    handle, _, _ = connected(product=product, channels=2)
     handle.setup_clocks()
     assert (handle.generation, handle.model, handle.clock_period()) == (generation, model, period)
 
@@ -68,8 +68,8 @@ def test_each_card_gets_the_clock_of_its_generation(product, cards, expected):
     assert seen == [(card, *expected, 0) for card in range(cards)]
 
 
-def test_no_progress_before_the_first_arm_of_a_mini():
-    handle, _, _ = connect(product="mini", channels=2)
+def test_no_progress_before_the_first_arm_of_a_mini(connected):
+    handle, _, _ = connected(product="mini", channels=2)
     with pytest.raises(Xspress3Error, match="before the first arm"):
         handle.progress()
     handle.set_timing(TimingSource.ttl_veto)
@@ -77,8 +77,8 @@ def test_no_progress_before_the_first_arm_of_a_mini():
     assert handle.progress().frames == 0
 
 
-def test_the_other_cards_follow_card_0():
-    handle, emulator, _ = connect(channels=4, cards=3)
+def test_the_other_cards_follow_card_0(connected):
+    handle, emulator, _ = connected(channels=4, cards=3)
     internal(handle, 10, 1000)
     registers = ffi.new("uint32_t *")
 
@@ -96,8 +96,8 @@ def test_the_other_cards_follow_card_0():
     assert register(2) == 3
 
 
-def test_refusals_name_function_value_and_limits():
-    handle, emulator, _ = connect()
+def test_refusals_name_function_value_and_limits(connected):
+    handle, emulator, _ = connected()
     with pytest.raises(OutOfRange, match=r"xsp3_set_window: high = 4096 is outside 0..4095 \(status -6\)"):
         handle.set_window(0, 0, 10, 4096)
     with pytest.raises(OutOfRange, match="low = 20 is outside 0..10"):
@@ -117,8 +117,8 @@ def test_refusals_name_function_value_and_limits():
         Xspress3.configure(emulator, channels=5)
 
 
-def test_a_closed_handle_is_refused():
-    handle, emulator, _ = connect()
+def test_a_closed_handle_is_refused(connected):
+    handle, emulator, _ = connected()
     with handle:
         pass
     with pytest.raises(InvalidPath, match="path 0 is not open"):
@@ -126,13 +126,13 @@ def test_a_closed_handle_is_refused():
     assert Xspress3.configure(emulator).path == 0
 
 
-def test_an_unusable_spectrum_shows_at_the_connection(tmp_path):
+def test_an_unusable_spectrum_shows_at_the_connection(connected, tmp_path):
     with pytest.raises(SettingsFileError, match="nowhere.mca"):
-        connect(spectrum=str(tmp_path / "nowhere.mca"))
+        connected(spectrum=str(tmp_path / "nowhere.mca"))
 
 
-def test_arrays_of_another_kind_are_refused():
-    handle, _, _ = connect()
+def test_arrays_of_another_kind_are_refused(connected):
+    handle, _, _ = connected()
     with pytest.raises(ValueError, match=r"uint64 \(2, 4, 4096\), not C-contiguous uint32 \(frames, 4, 4096\)"):
         handle.read_mca(0, np.zeros((2, 4, 4096), np.uint64))
     with pytest.raises(ValueError, match="frames, 4, 4096"):
@@ -149,13 +149,13 @@ def test_arrays_of_another_kind_are_refused():
         handle.read_scalers(0, frozen)
 
 
-def test_settings_are_saved_and_restored(tmp_path):
-    handle, _, _ = connect(event_width=9)
+def test_settings_are_saved_and_restored(connected, tmp_path):
+    handle, _, _ = connected(event_width=9)
     handle.set_window(-1, 0, 100, 200)
     handle.set_window(3, 1, 5, 6)
     handle.set_good_threshold(2, 77)
     handle.save_settings(tmp_path)
-    other, _, _ = connect()
+    other, _, _ = connected()
     assert other.event_width(0) == 6
     other.restore_settings(tmp_path)
     assert other.event_width(0) == 9
@@ -164,16 +164,16 @@ def test_settings_are_saved_and_restored(tmp_path):
     assert other.dead_time_parameters(1) == handle.dead_time_parameters(1)
 
 
-def test_settings_of_other_firmware_need_force(tmp_path):
-    connect(product="mini", channels=2)[0].save_settings(tmp_path)
-    handle, _, _ = connect()
+def test_settings_of_other_firmware_need_force(connected, tmp_path):
+    connected(product="mini", channels=2)[0].save_settings(tmp_path)
+    handle, _, _ = connected()
     with pytest.raises(Xspress3Error, match="are for revision 0x22001, this is 0x2007"):
         handle.restore_settings(tmp_path)
     handle.restore_settings(tmp_path, force=True)
 
 
-def test_settings_directories_that_are_not(tmp_path):
-    handle, _, _ = connect()
+def test_settings_directories_that_are_not(connected, tmp_path):
+    handle, _, _ = connected()
     with pytest.raises(SettingsFileError, match=r"cannot open .*nowhere: no such directory \(status -10\)"):
         handle.save_settings(tmp_path / "nowhere")
     with pytest.raises(SettingsFileError, match=r"cannot open settings in .*nowhere: No such file") as caught:
@@ -192,8 +192,8 @@ def test_variable_event_width_counts_three_less():
     assert [handle.event_width(channel) for channel in range(2)] == [20, 17]
 
 
-def test_a_call_fails_when_asked_to():
-    handle, _, _ = connect(faults={"fail": {"xsp3_histogram_read4d": 2}}, pace="reader")
+def test_a_call_fails_when_asked_to(connected):
+    handle, _, _ = connected(faults={"fail": {"xsp3_histogram_read4d": 2}}, pace="reader")
     internal(handle, 10, 1000)
     handle.start()
     read(handle, 0, 1)
@@ -232,8 +232,8 @@ def test_a_hanging_call_does_not_hold_the_others():
     assert not reader.is_alive() and handle.pending is None
 
 
-def test_several_threads_use_one_handle():
-    handle, emulator, _ = connect(frames=256, pace="reader", ahead=64)
+def test_several_threads_use_one_handle(connected):
+    handle, emulator, _ = connected(frames=256, pace="reader", ahead=64)
     internal(handle, 2000, 8000)
     handle.start()
     failures = []
@@ -278,8 +278,8 @@ def test_impossible_settings(settings, message):
         EmulatorSettings(**settings)
 
 
-def test_status_without_a_run():
-    handle, _, _ = connect()
+def test_status_without_a_run(connected):
+    handle, _, _ = connected()
     found = np.ones(4, STATUS_DTYPE)
     handle.frame_status(0, found)
     assert found["time_frame"].tolist() == [-1] * 4 and not found["state"].any()

@@ -238,8 +238,8 @@ def test_format_divides_the_memory_anew():
     assert np.array_equal(scalers, found[1])
 
 
-def test_reader_pace_needs_no_clock_and_never_overruns():
-    handle, emulator, _ = connect(frames=64, pace="reader", ahead=16)
+def test_reader_pace_needs_no_clock_and_never_overruns(connected):
+    handle, _, settings = connected(frames=64, pace="reader", ahead=16)
     internal(handle, 1000, 80_000)
     handle.start()
     first = 0
@@ -247,7 +247,7 @@ def test_reader_pace_needs_no_clock_and_never_overruns():
         ready = handle.progress().frames
         assert ready == min(1000, first + 16)
         count = min(ready - first, handle.ring - first % handle.ring)
-        assert same(read(handle, first, count), expected_frames(emulator.settings, 80_000, first, count))
+        assert same(read(handle, first, count), expected_frames(settings, 80_000, first, count))
         assert status(handle, first, count)["time_frame"].tolist() == list(range(first, first + count))
         handle.acknowledge(first, count)
         first += count
@@ -255,8 +255,8 @@ def test_reader_pace_needs_no_clock_and_never_overruns():
     assert handle.progress() == (1000, 1000, 0) and handle.overrun() == (0, -1)
 
 
-def test_reader_pace_waits_for_the_oldest_frame():
-    handle, _, _ = connect(frames=64, pace="reader", ahead=10)
+def test_reader_pace_waits_for_the_oldest_frame(connected):
+    handle, _, _ = connected(frames=64, pace="reader", ahead=10)
     internal(handle, 0, 80_000)
     handle.start()
     handle.acknowledge(3, 4)
@@ -268,8 +268,8 @@ def test_reader_pace_waits_for_the_oldest_frame():
     assert handle.progress().frames == 17
 
 
-def test_reader_pace_completes_each_trigger_at_once():
-    handle, _, _ = connect(pace="reader")
+def test_reader_pace_completes_each_trigger_at_once(connected):
+    handle, _, _ = connected(pace="reader")
     internal(handle, 3, 80_000, ItfgTrigger.software)
     handle.arm()
     for number in range(5):
@@ -278,8 +278,8 @@ def test_reader_pace_completes_each_trigger_at_once():
         assert handle.progress().frames == min(number + 1, 3)
 
 
-def test_reader_pace_without_the_circular_flag():
-    handle, _, _ = connect(frames=8, flags=STRAIGHT, pace="reader", ahead=2)
+def test_reader_pace_without_the_circular_flag(connected):
+    handle, _, _ = connected(frames=8, flags=STRAIGHT, pace="reader", ahead=2)
     internal(handle, 100, 80_000)
     handle.start()
     assert handle.progress().frames == 8
