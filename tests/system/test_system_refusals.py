@@ -102,7 +102,8 @@ def test_nothing_is_acquired_while_disconnected(rig):
 def test_a_settings_directory_that_is_not_there(rig, tmp_path):
     rig.ca.set(CONFIG_PATH=str(tmp_path / "nowhere"))
     refused(rig, "det1:CONNECT", 1, "nowhere", "CONFIG_PATH")
-    assert rig.ca.get("det1:CONNECTED") == 0
+    assert rig.ca.get("det1:CONNECTED") == 1  # what is open stays open
+    assert rig.acquire(3) == ECA_NORMAL
     rig.ca.set(CONFIG_PATH="")
     rig.ca.set(CONNECT=1)
     assert rig.acquire(3) == ECA_NORMAL
