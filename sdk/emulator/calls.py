@@ -81,7 +81,10 @@ class EmulatedCalls:
 
     def open_system(self, arguments: tuple[Any, ...]) -> System | None:
         """Return the system whose handle is the first of a call's arguments, None if it is no open one."""
-        return self._systems.get(arguments[0]) if arguments and isinstance(arguments[0], int) else None
+        if not arguments or not isinstance(arguments[0], int):
+            return None
+        part = self.leaf(arguments[0])
+        return self._systems.get(arguments[0]) if part is None else part.system
 
 
 def emulated(function: F) -> F:
