@@ -36,11 +36,6 @@ class Ring:
         self._overruns = np.zeros(1, np.int64)
         self._first_overrun = np.full(1, NEVER, np.int64)
 
-    @property
-    def compulsory(self) -> bool:
-        """Whether an un-acknowledged frame stops the run."""
-        return self._compulsory
-
     def restart(self) -> None:
         """Let the first frame begin again; what stands in the slots is overwritten as frames come."""
         self.begun = self._oldest = self._first
@@ -114,9 +109,10 @@ class Ring:
         Raises `DoubleAcknowledge`, where acknowledging is compulsory, if one of them is free already.
         """
         rows = self._rows(channel, channels)
-        for part in self._parts(frame % self.frames, min(count, self.frames)):
-            if self._compulsory and not self._uses[rows, part].all():
-                raise DoubleAcknowledge
+        parts = self._parts(frame % self.frames, min(count, self.frames))
+        if self._compulsory and not all(self._uses[rows, part].all() for part in parts):
+            raise DoubleAcknowledge
+        for part in parts:
             self._uses[rows, part] = 0
 
     def _rows(self, channel: int, channels: int) -> slice:
@@ -140,7 +136,8 @@ class Ring:
         while self._oldest < self.begun:
             slot = self._oldest % self.frames
             count = min(self.begun - self._oldest, self.frames - slot)
-            waiting = self._uses[:, slot : slot + count].max(axis=0) > 0
+            uses = self._uses[:, slot : slot + count]
+            waiting = (uses[0] if len(uses) == 1 else uses.max(axis=0)) > 0
             skipped = int(waiting.argmax())
             if waiting[skipped]:
                 self._oldest += skipped

@@ -90,7 +90,7 @@ class Run:
 
         Where acknowledging is compulsory, one channel stands for its whole card.
         """
-        if self.ring.compulsory:
+        if self._settings.family.compulsory_acknowledge:
             per_card = self._settings.channels_per_card
             end = min(-(-(channel + channels) // per_card) * per_card, self._channels)
             channel -= channel % per_card

@@ -182,3 +182,15 @@ def test_the_same_sample_on_every_product(product):
     internal(handle, 8, 100_000)
     handle.start()
     assert same(read(handle, 0, 8), expected_frames(emulator.settings, 100_000, 0, 8))
+
+
+def test_a_refused_acknowledgement_across_the_wrap_does_nothing():
+    handle, emulator, clock = running("mini", 2, 1)
+    for number in range(6):
+        pass_frames(clock, 1, 12.5e-9)
+        handle.acknowledge(number, 1)
+    pass_frames(clock, 4, 12.5e-9)
+    handle.acknowledge(8, 1)  # frames 6, 7 are in the last slots, 8, 9 in the first ones
+    with pytest.raises(Xspress3Error, match="already acknowledged"):
+        handle.acknowledge(6, 3)
+    assert [status(handle, number, 1)["state"][0] for number in range(6, 10)] == [1, 1, 0, 1]
