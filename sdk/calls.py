@@ -91,9 +91,9 @@ def c_array(array: NDArray[Any], *, writable: bool = True) -> Any:
 
 def check_array(array: NDArray[Any], dtype: Any, *axes: int | str) -> None:
     """Raise ValueError unless the array has this type, is C-contiguous and has these axes: lengths, or names of any."""
-    fits = array.ndim == len(axes) and all(
-        isinstance(axis, str) or axis == length for axis, length in zip(axes, array.shape, strict=True)
-    )
-    if not fits or array.dtype != dtype or not array.flags.c_contiguous:
+    fits = array.ndim == len(axes) and array.dtype == dtype and array.flags.c_contiguous
+    for axis, length in zip(axes, array.shape, strict=False):
+        fits = fits and (axis == length or isinstance(axis, str))
+    if not fits:
         wanted = f"{np.dtype(dtype) if dtype != STATUS_DTYPE else 'STATUS_DTYPE'} ({', '.join(map(str, axes))})"
         raise ValueError(f"the block is {array.dtype} {array.shape}, not C-contiguous {wanted}")

@@ -34,7 +34,7 @@ def required_text(name: str, pointer: Any) -> str:
 def array_at(pointer: Any, dtype: DTypeLike, *shape: int) -> NDArray[Any]:
     """Return the caller's memory as an array; it stays the caller's."""
     size = np.dtype(dtype).itemsize * math.prod(shape)
-    return np.frombuffer(ffi.buffer(ffi.cast("char *", pointer), size), dtype).reshape(shape)
+    return np.ndarray(shape, dtype, ffi.buffer(pointer, size))
 
 
 def check_one_card(system: System, card: int) -> int:

@@ -36,20 +36,26 @@ class Markers:
 
     def of(self, timeline: Timeline, indexes: Ticks, numbers: Ticks) -> NDArray[np.int32]:
         """Return the markers of frames that stand at `indexes` in the timeline, negative ones have none: same shape."""
-        known = indexes >= 0
         found = np.zeros(indexes.shape, np.int32)
+        if self._never:
+            return found
+        known = indexes >= 0
         found[known] = self._of(timeline, indexes[known], numbers[known])
         return found
+
+    @property
+    def _never(self) -> bool:
+        if self._source is MarkerSource.itfg:
+            return not self._itfg.marker_period
+        return self._source is MarkerSource.ttl and not any(self._every)
 
     def _of(self, timeline: Timeline, indexes: Ticks, numbers: Ticks) -> NDArray[np.int32]:
         if self._source is MarkerSource.software:
             since = np.searchsorted(self._since, indexes, side="right") - 1
             return np.array(self._set, np.int32)[since]
         if self._source is MarkerSource.itfg:
-            period = self._itfg.marker_period
-            marked = numbers % period == self._itfg.marker_frame if period else np.zeros(numbers.shape, bool)
-            return marked.astype(np.int32)
-        if self.origin is None or not any(self._every):
+            return (numbers % self._itfg.marker_period == self._itfg.marker_frame).astype(np.int32)
+        if self.origin is None:
             return np.zeros(indexes.shape, np.int32)
         begin, end = (times - self.origin for times in timeline.spans(indexes))
         first, second = (self._train.high_within(every, begin, end).astype(np.int32) for every in self._every)
