@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
@@ -126,14 +126,21 @@ def read_configuration(path: str) -> Configuration:
     try:
         return msgspec.convert(raw, Configuration)
     except msgspec.ValidationError as error:
-        tables: dict[str, type[msgspec.Struct]] = {"$.server": Serve, "$.detector": Hardware}
-        table: type[msgspec.Struct] = Configuration
-        for place, kind in tables.items():
-            table = kind if place in str(error) else table
-        raise ConfigurationError(f"{path}: {error}{_known(table, error)}") from None
+        raise ConfigurationError(f"{path}: {error}{_known(Configuration, error)}") from None
 
 
 def _known(table: type[msgspec.Struct], error: Exception) -> str:
+    """Say which keys there are in the table that has an unknown one."""
     if "unknown field" not in str(error):
         return ""
+    place = re.search(r" at `\$\.([\w.]+)", str(error))
+    for name in place[1].split(".") if place else ():
+        table = _struct_in(get_type_hints(table).get(name)) or table
     return f"; known are {', '.join(table.__struct_fields__)}"
+
+
+def _struct_in(hint: Any) -> type[msgspec.Struct] | None:
+    inner = get_args(hint)
+    if inner:
+        return next((found for found in map(_struct_in, inner) if found), None)
+    return hint if isinstance(hint, type) and issubclass(hint, msgspec.Struct) else None

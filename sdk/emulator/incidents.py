@@ -22,10 +22,10 @@ _STEP = 0.1  # seconds between looks at whether the interpreter wants to exit
 
 _CONFIGURING = {"xsp3_config", "xsp3_config_init"}
 _RESTORING = {"xsp3_restore_settings", "xsp3_restore_settings_and_clock"}
+_ASKING_BUSY = {"xsp3_histogram_is_any_busy", "xsp3_histogram_is_busy"}
 _STARTING = {"xsp3_histogram_start", "xsp3_histogram_arm", "xsp3_system_start_count_enb"}
-_WATCHED = _CONFIGURING | _STARTING | {
-    "xsp3_close", "xsp3_histogram_stop", "xsp3_histogram_is_any_busy", "xsp3_get_clock_period",
-}  # fmt: skip
+_STOP, _CLOSE, _PERIOD = "xsp3_histogram_stop", "xsp3_close", "xsp3_get_clock_period"
+_WATCHED = _CONFIGURING | _STARTING | _ASKING_BUSY | {_STOP, _CLOSE, _PERIOD}
 _WITHOUT_BOX = {"xsp3_close", "xsp3_get_error_message"}
 _FROM_LIBRARY = _WITHOUT_BOX | {
     "xsp3_get_num_chan", "xsp3_get_max_num_chan", "xsp3_get_num_cards", "xsp3_get_chans_per_card",
@@ -93,17 +93,17 @@ class Incidents:
         if name in _CONFIGURING:
             self._configured = self._clock() if self._configured is None else self._configured
             self._was_counting, self._stopped, self._forgotten = False, None, None
-        elif name == "xsp3_close":
+        elif name == _CLOSE:
             self._leaked = self._faults.leak
             if self._faults.leak_segment:
                 (_SHARED_MEMORY / self._faults.leak_segment).touch()
-        elif name == "xsp3_histogram_stop":
+        elif name == _STOP:
             self._stopped = self._clock()
         elif name in _STARTING:
             self._stopped = None
-        elif name == "xsp3_histogram_is_any_busy":
+        elif name in _ASKING_BUSY:
             return int(bool(result) or self._still_busy())
-        elif name == "xsp3_get_clock_period" and self._faults.clock_period is not None:
+        elif name == _PERIOD and self._faults.clock_period is not None:
             return self._faults.clock_period
         return result
 

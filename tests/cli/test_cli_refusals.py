@@ -38,6 +38,8 @@ def test_unknown_option(tmp_path):
         ("[detector]\nchanels = 4", "chanels"),
         ("[servr]\n", "servr"),
         ("[emulator]\nspeed = 4", "speed"),
+        ("[emulator.faults]\nfial = {}", "known are fail, hang"),
+        ("[emulator.faults.card_lost]\nframe = 3\nbakc = 1", "known are frame, after, card, back"),
         ("[server]\ndata_port = 70000", "data_port = 70000"),
         ("[server]\ndata_port = 'x'", "data_port"),
         ("[detector]\nchannels = 0", "channels = 0"),

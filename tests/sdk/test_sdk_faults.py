@@ -427,11 +427,11 @@ def test_half_frames_fit_any_format_and_length():
 
 @pytest.mark.parametrize("seconds", [2.0, "ever"])
 def test_stuck_busy(seconds):
-    handle, _, clock = started({"stuck_busy": seconds}, wanted=3)
+    handle, emulator, clock = started({"stuck_busy": seconds}, wanted=3)
     clock.sleep(1)
     assert not handle.busy
     handle.stop()
-    assert handle.busy
+    assert handle.busy and emulator.xsp3_histogram_is_busy(0, 3) == 1
     clock.sleep(1.9)
     assert handle.busy
     clock.sleep(0.2)
