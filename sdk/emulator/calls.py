@@ -96,6 +96,8 @@ def emulated(function: F) -> F:
     @wraps(function)
     def call(self: EmulatedCalls, *arguments: Any) -> Any:
         try:
+            if self.incidents is None and (place is None or arguments[:1] == (0,)):
+                return function(self, *arguments)
             leaf = self.leaf(arguments[0]) if place is not None and arguments and arguments[0] else None
             if place is None or leaf is None:
                 return _carry_out(self, name, function, *arguments)

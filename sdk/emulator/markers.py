@@ -36,15 +36,14 @@ class Markers:
 
     def of(self, timeline: Timeline, indexes: Ticks, numbers: Ticks) -> NDArray[np.int32]:
         """Return the markers of frames that stand at `indexes` in the timeline, negative ones have none: same shape."""
-        found = np.zeros(indexes.shape, np.int32)
-        if self._never:
-            return found
         known = indexes >= 0
+        found = np.zeros(indexes.shape, np.int32)
         found[known] = self._of(timeline, indexes[known], numbers[known])
         return found
 
     @property
-    def _never(self) -> bool:
+    def never(self) -> bool:
+        """Whether no frame has a marker, whatever the inputs do."""
         if self._source is MarkerSource.itfg:
             return not self._itfg.marker_period
         return self._source is MarkerSource.ttl and not any(self._every)

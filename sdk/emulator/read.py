@@ -199,31 +199,30 @@ class ReadFunctions(EmulatedCalls):
         frame, channel, item = first
         frames, channels, items = count
         check_channels(system, channel, channels)
-        check_frames(system, frame, frames)
+        slot = check_frames(system, frame, frames)
         out = array_at(buffer, np.uint32, frames, channels, items)
-        if out.shape[1:] == self._shape(system, kind):
-            self._read(system, kind, frame, out)
+        if (channels, items) == self._shape(system, kind):
+            self._read(system, kind, slot, out)
         else:
             out[:] = self._whole(system, kind, frame, frames)[:, channel : channel + channels, item : item + items]
 
     def _whole(self, system: System, kind: Kind, frame: int, frames: int) -> NDArray[np.uint32]:
         """Read all channels of some frames as they were drawn."""
-        check_frames(system, frame, frames)
+        slot = check_frames(system, frame, frames)
         out = np.empty((frames, *self._shape(system, kind)), np.uint32)
-        self._read(system, kind, frame, out)
+        self._read(system, kind, slot, out)
         return out
 
     @staticmethod
     def _shape(system: System, kind: Kind) -> tuple[int, int]:
         return system.channels, system.bins if kind == "mca" else SCALERS
 
-    def _read(self, system: System, kind: Kind, frame: int, out: NDArray[np.uint32]) -> None:
+    def _read(self, system: System, kind: Kind, slot: int, out: NDArray[np.uint32]) -> None:
         """Copy what the slots hold; what is overwritten meanwhile comes out wrong, as from the real memory."""
-        frames = len(out)
-        slot = check_frames(system, frame, frames)
         with system.lock:
             run = system.settled()
-            held = None if run is None else run.held(slot, frames)
+            held = None if run is None else run.held(slot, len(out))
+            begun = 0 if run is None else run.ring.begun
         if run is None or held is None:
             out[:] = 0
             return
@@ -234,7 +233,9 @@ class ReadFunctions(EmulatedCalls):
             if kind == "mca" and self.incidents is not None:
                 self.incidents.overwrite_one_of(held, run)
             run.settle(system.now)
-            now_held = run.held(slot, frames)
+            if run.ring.begun == begun and not run.losses.any:
+                return
+            now_held = run.held(slot, len(out))
             if now_held.same(held):
                 return
         newer = np.empty_like(out)

@@ -14,6 +14,7 @@ from xsp3ioc.sdk.emulator.timeline import Timeline
 
 Kind = Literal["mca", "scalers"]
 
+_NO_FLAGS = ErrorFlag(0)
 _REMEMBERED = 256  # frames of their own length
 
 
@@ -131,7 +132,7 @@ class Run:
 
     def flags(self, now: int) -> ErrorFlag:
         """Return what went wrong so far; the ring must be settled."""
-        flags = ErrorFlag(0)
+        flags = _NO_FLAGS
         compulsory = self._settings.family.compulsory_acknowledge
         if self.ring.overrun(-1)[0]:
             flags |= ErrorFlag.histogram_overrun if compulsory else ErrorFlag.circular_overrun

@@ -188,34 +188,33 @@ class RunFunctions(EmulatedCalls):
         """State, full number and markers of what a frame's slot holds."""
         system = self.system(path)
         required(tf_status=out)
-        _status(system, channel, frame, array_at(out, STATUS_DTYPE, 1))
+        _status(system, channel, check_frames(system, frame, 1), array_at(out, STATUS_DTYPE, 1))
         return OK
 
     @emulated
     def xsp3_histogram_get_tf_status_block(self, path: int, channel: int, frame: int, frames: int, out: Any) -> int:
         """State, full number and markers of what the frames' slots hold."""
         system = self.system(path)
-        check_frames(system, frame, frames)
+        slot = check_frames(system, frame, frames)
         required(tf_status=out)
-        _status(system, channel, frame, array_at(out, STATUS_DTYPE, frames))
+        _status(system, channel, slot, array_at(out, STATUS_DTYPE, frames))
         return OK
 
     @emulated
     def xsp3_histogram_get_tf_markers(self, path: int, channel: int, frame: int, frames: int, out: Any) -> int:
         """Return the markers of what the frames' slots hold."""
         system = self.system(path)
-        check_frames(system, frame, frames)
+        slot = check_frames(system, frame, frames)
         required(markers=out)
         status = np.zeros(frames, STATUS_DTYPE)
-        _status(system, channel, frame, status)
+        _status(system, channel, slot, status)
         array_at(out, np.int32, frames)[:] = status["markers"]
         return OK
 
 
-def _status(system: System, channel: int, frame: int, out: NDArray[Any]) -> None:
-    """Fill `out` with what the slots hold, from that of a frame on."""
+def _status(system: System, channel: int, slot: int, out: NDArray[Any]) -> None:
+    """Fill `out` with what the slots hold, from `slot` on."""
     check_one_channel(system, channel)
-    slot = check_frames(system, frame, len(out))
     with system.lock:
         run = system.settled()
         if run is None:

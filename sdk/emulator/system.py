@@ -256,7 +256,7 @@ class System:
 
     def markers(self, run: Run, numbers: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return the markers of frames of the present run, by their numbers: same shape. Call with the lock held."""
-        if self._markers is None:
+        if self._markers is None or self._markers.never:
             return np.zeros(numbers.shape, np.int32)
         return self._markers.of(run.timeline, run.indexes(numbers), numbers)
 
