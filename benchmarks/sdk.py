@@ -22,9 +22,9 @@ from xsp3ioc.sdk import SCALERS, STATUS_DTYPE, EmulatedLibrary, EmulatorSettings
 from xsp3ioc.sdk.emulator.build import build
 from xsp3ioc.sdk.emulator.settings_file import VARIABLE
 
-CHANNELS, BINS, ENTRIES = 4, 4096, 16
+CHANNELS, BINS, ENTRIES = 4, 4096, 8
 BLOCKS = (8, 16, 32, 64)
-AHEAD = 256
+AHEAD = 1024
 TURNS = 3
 
 Rates = list[tuple[float, float]]

@@ -8,7 +8,7 @@
 #include <time.h>
 #include "xspress3.h"
 
-enum { CHANNELS = 4, RING = 16384, ENTRIES = 16 };
+enum { CHANNELS = 4, RING = 16384, ENTRIES = 8 };
 
 static double seconds(void)
 {

@@ -22,7 +22,7 @@ ENTRIES = 64
 GOOD_THRESHOLD = 50
 WINDOWS = ((0, BINS - 1), (0, BINS - 1))
 
-_SHOWN_TOGETHER = 16
+_SHOWN_TOGETHER = 8
 _FRAMES_PER_STEP = 4
 _CHUNK = 4096  # frames whose pool rows are worked out at once
 _POOLED, _TIMED, _DROPPED = 0, 1, 3  # first word of the random seeds

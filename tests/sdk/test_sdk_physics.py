@@ -53,7 +53,7 @@ def test_every_channel_has_its_own_physics():
         counts_per_reset=(0.0, 0.0, 0.0, 1000.0),
         reset_width=(400, 0, 100, 1000),
     )
-    _, scalers = summed(chosen)
+    _, scalers = summed(chosen, ticks=8_000_000)  # so that there are enough resets
     assert corrected_rate(scalers, chosen.event_widths) == pytest.approx([1e5, 1e5, 1e6, 1e6], rel=0.02)
     assert scalers[1, Scaler.all_event] < 0.8 * scalers[0, Scaler.all_event]
     share = scalers[:, Scaler.pileup] / scalers[:, Scaler.all_event]
