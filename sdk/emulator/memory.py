@@ -40,7 +40,7 @@ class HistogramMemory:
         self._maps = [mmap.mmap(-1, 4 * BINS * frames, flags=_FLAGS) for _ in range(channels)]
         self._words = [np.frombuffer(memory, np.uint32) for memory in self._maps]
         self._lock = threading.Lock()
-        self._run: Run | None = None
+        self._followed: tuple[Run | None, int] = None, 0
         self._next = 0
 
     def address(self, channel: int, word: int = 0) -> int:
@@ -51,8 +51,9 @@ class HistogramMemory:
         """Copy the frames of the system's run that have been completed since the last call."""
         with self._lock:
             run = system.run
-            if run is not self._run:
-                self._run, self._next = run, 0 if run is None else run.first
+            followed = run, 0 if run is None else _restarted(run)
+            if followed != self._followed:
+                self._followed, self._next = followed, 0 if run is None else run.first
             frame, ring = max(self._next, complete - system.ring), system.ring
             while frame < complete:
                 count = min(complete - frame, ring - frame % ring, _BLOCK)
@@ -88,6 +89,11 @@ class HistogramMemory:
         return self._words[channel][slot * size : (slot + count) * size].reshape(count, form.rows, form.bins)
 
 
+def _restarted(run: Run) -> int:
+    """Return what changes when frame zero makes a run count its frames anew."""
+    return int(run.indexes(np.array([run.first]))[0])
+
+
 class MemoryFunctions(ConnectFunctions, RunFunctions, ReadFunctions):
     """Direct access to the spectra, and the functions of other groups that have a part in it."""
 
@@ -121,6 +127,11 @@ class MemoryFunctions(ConnectFunctions, RunFunctions, ReadFunctions):
         if memory is not None:
             memory.follow(system, complete, self.spectra)
         return complete
+
+    def xsp3_config(self, *arguments: Any) -> int:
+        """Connect as the other group does."""
+        path = super().xsp3_config(*arguments)
+        return path if path < 0 or not self.settings.memory else self._with_memory(path, path)
 
     def xsp3_config_init(self, *arguments: Any) -> int:
         """Connect as the other group does, and keep the spectra in memory from then on."""

@@ -67,6 +67,8 @@ class EmulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """clock: frames come in real time and overrun if nobody reads; reader: the next comes as one is acknowledged."""
     ahead: int = 256
     """Reader pace: how many frames are ready beyond the first that is not acknowledged."""
+    memory: bool = False
+    """Keep all spectra in memory from the connection on, for programs that copy them without asking where they are."""
     spectrum: str = ""
     """Path of an EPICS MCA text file; empty for the packaged measurement."""
     count_rate: float | tuple[float, ...] = 100_000.0

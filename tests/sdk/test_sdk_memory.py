@@ -4,9 +4,9 @@ import mmap
 
 import numpy as np
 import pytest
-from sdk_bench import STRAIGHT, connect, internal
+from sdk_bench import STRAIGHT, TICK, connect, internal
 
-from xsp3ioc.sdk import expected_frames
+from xsp3ioc.sdk import TimingSource, expected_frames
 from xsp3ioc.sdk.cdef import ffi
 
 PERIOD = 1000 + 80
@@ -42,6 +42,12 @@ def test_it_is_kept_from_the_first_call_that_needs_it():
     _, emulator, _ = connect()
     nothing = ffi.NULL
     assert emulator.xsp3_config_init(1, 64, nothing, -1, nothing, -1, 1, nothing, 0, 0, 1, 0, 0) == 0 and kept(emulator)
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_it_is_kept_from_the_connection_on_when_asked_for(memory):
+    _, emulator, _ = connect(memory=memory)
+    assert kept(emulator) == memory
 
 
 def test_frames_are_there_when_progress_says_so():
@@ -116,6 +122,25 @@ def test_a_new_run_starts_over():
         assert handle.progress().frames == 4
         expected, _ = expected_frames(emulator.settings, exposure, 0, 4)
         assert np.array_equal(words(emulator, 0, 3), expected[3, 0])
+
+
+def test_frame_zero_counts_anew():
+    handle, emulator, clock = connect(
+        frames=16, pulses={"period": 2000 * TICK, "width": 1000 * TICK, "frame_zero_every": 5}
+    )
+    resolve(emulator)
+    handle.set_timing(TimingSource.ttl_both)
+    handle.start()
+    spectrum = np.zeros(4096, np.uint32)
+    counts = []
+    for _ in range(30):
+        clock.ticks(1000)
+        counts.append(handle.progress().frames)
+        for frame in range(counts[-1]):
+            buffer = ffi.from_buffer("uint32_t[]", spectrum)
+            assert emulator.xsp3_histogram_read_chan(0, buffer, 2, 0, 0, frame, 4096, 1, 1) == 0
+            assert np.array_equal(words(emulator, 2, frame), spectrum)
+    assert max(counts) <= 5 and sum(later < before for before, later in zip(counts, counts[1:], strict=False)) >= 2
 
 
 @pytest.mark.parametrize("bits", [12, 8])  # whole pages, and less
