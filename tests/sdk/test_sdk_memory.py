@@ -125,16 +125,15 @@ def test_a_new_run_starts_over():
 
 
 def test_frame_zero_counts_anew():
-    handle, emulator, clock = connect(
-        frames=16, pulses={"period": 2000 * TICK, "width": 1000 * TICK, "frame_zero_every": 5}
-    )
+    pulses = {"period": 20_000 * TICK, "width": 10_000 * TICK, "jitter": 900 * TICK, "frame_zero_every": 5}
+    handle, emulator, clock = connect(frames=16, pulses=pulses)  # with jitter no two frames are alike
     resolve(emulator)
     handle.set_timing(TimingSource.ttl_both)
     handle.start()
     spectrum = np.zeros(4096, np.uint32)
     counts = []
     for _ in range(30):
-        clock.ticks(1000)
+        clock.ticks(10_000)
         counts.append(handle.progress().frames)
         for frame in range(counts[-1]):
             buffer = ffi.from_buffer("uint32_t[]", spectrum)
