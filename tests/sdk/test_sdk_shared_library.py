@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xsp3ioc.sdk import EmulatorSettings, Xspress3, expected_frames, load, timed_frame
+from xsp3ioc.sdk import EmulatedLibrary, EmulatorSettings, Xspress3, expected_frames, load, timed_frame
 from xsp3ioc.sdk.cdef import constants, prototypes
 from xsp3ioc.sdk.emulator import build as building
 from xsp3ioc.sdk.emulator import system
@@ -154,6 +154,22 @@ def test_a_program_acquires(acquire, run_program, tmp_path, frames, settings):
 def test_a_program_copies_from_the_librarys_memory(compile_program, run_program, settings):
     program = compile_program(SOURCES / "memory.cpp", "g++", "c++11")
     assert run_program(program, settings.cards, 200, settings=settings) == per_channel(settings, 200)
+
+
+def test_the_example_of_the_page(compile_program, run_program, tmp_path):
+    page = (SOURCES.parents[1] / "docs" / "emulator.md").read_text()
+    (example,) = re.findall(r"^```c\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    source, settings = tmp_path / "example.c", EmulatorSettings(channels=2)
+    source.write_text(example)
+    mca, _ = expected_frames(settings, 8_000_000, 0, 1)
+    said = f"2 channels, {mca[0, 0].sum()} counts in the first"
+    assert run_program(compile_program(source, "gcc", "c99"), settings=settings) == [said.split()]
+
+
+def test_what_the_page_calls_not_emulated():
+    page = (SOURCES.parents[1] / "docs" / "emulator.md").read_text()
+    told = set(re.findall(r"`(xsp3\w+)`", page.split('"not emulated": ')[1].split(".\n")[0]))
+    assert told == {name for name in prototypes() if getattr(EmulatedLibrary, name).__qualname__ == name}
 
 
 def test_threads_read_channels_of_their_own(compile_program, run_program):
