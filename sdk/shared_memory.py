@@ -15,6 +15,7 @@ PATTERN = "xsp3*"
 
 _PROCESSES = Path("/proc")
 _MAPS_FIELDS = 6
+_ENDED = ("Z", "X")  # states of a process that only waits to be reaped
 
 
 class Segment(NamedTuple):
@@ -24,6 +25,8 @@ class Segment(NamedTuple):
     size: int
     owner: int
     users: tuple[int, ...]
+    unknown: tuple[int, ...] = ()
+    """Live processes of our own user that may use it: they do not let us look into them."""
 
     @property
     def ours(self) -> bool:
@@ -32,13 +35,19 @@ class Segment(NamedTuple):
 
     @property
     def stale(self) -> bool:
-        """Whether it was left behind: ours, and used by nobody."""
-        return self.ours and not self.users
+        """Whether it was left behind: ours, and surely used by nobody."""
+        return self.ours and not self.users and not self.unknown
 
     def __str__(self) -> str:
         owner = "our own" if self.ours else f"of user {self.owner}"
-        users = f"used by process {', '.join(map(str, self.users))}" if self.users else "not seen in use"
+        users = f"used by process {_listed(self.users)}" if self.users else "not seen in use"
+        if self.unknown:
+            users += f", process {_listed(self.unknown)} cannot be looked into"
         return f"{self.path} ({self.size} bytes, {owner}, {users})"
+
+
+def _listed(processes: tuple[int, ...]) -> str:
+    return ", ".join(map(str, processes))
 
 
 class _Use(NamedTuple):
@@ -47,6 +56,8 @@ class _Use(NamedTuple):
     pid: int
     paths: frozenset[str]
     files: frozenset[tuple[int, int]]
+    hidden: bool
+    """It is our own user's, and not all could be looked at."""
 
 
 def segments(directory: Path = SHARED_MEMORY, pattern: str = PATTERN) -> list[Segment]:
@@ -61,6 +72,7 @@ def segments(directory: Path = SHARED_MEMORY, pattern: str = PATTERN) -> list[Se
         log.warning("Cannot look for shared memory in %s: %s", directory, error.strerror)
         return []
     uses = list(_uses()) if paths else []
+    unknown = tuple(use.pid for use in uses if use.hidden)
     for path in paths:
         try:
             status = path.lstat()
@@ -70,7 +82,7 @@ def segments(directory: Path = SHARED_MEMORY, pattern: str = PATTERN) -> list[Se
         if stat.S_ISREG(status.st_mode):
             names, file = {str(path), os.path.realpath(path)}, (status.st_dev, status.st_ino)
             users = tuple(use.pid for use in uses if file in use.files or not use.paths.isdisjoint(names))
-            found.append(Segment(path, status.st_size, status.st_uid, users))
+            found.append(Segment(path, status.st_size, status.st_uid, users, unknown))
     return found
 
 
@@ -99,19 +111,31 @@ def remove_stale_segments(directory: Path = SHARED_MEMORY, pattern: str = PATTER
 def _uses() -> Iterator[_Use]:
     """Look into each process that can be looked into."""
     for process in _PROCESSES.glob("[0-9]*"):
-        paths, files = set(), set()
-        for path, file in (*_mapped(process), *_open(process)):
-            paths.add(path)
-            files.add(file)
-        yield _Use(int(process.name), frozenset(paths), frozenset(files))
+        paths, files, hidden = set(), set(), False
+        for look in (_mapped, _open):
+            try:
+                for path, file in look(process):
+                    paths.add(path)
+                    files.add(file)
+            except (FileNotFoundError, ProcessLookupError):  # ended
+                continue
+            except OSError:
+                hidden = hidden or _is_ours(process)
+        yield _Use(int(process.name), frozenset(paths), frozenset(files), hidden)
+
+
+def _is_ours(process: Path) -> bool:
+    """Whether a process runs as our user, and has not ended."""
+    try:
+        lines = (process / "status").read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    fields = {name: values.split() for name, _, values in (line.partition(":") for line in lines)}
+    return str(os.geteuid()) in fields.get("Uid", []) and fields.get("State", [""])[0] not in _ENDED
 
 
 def _mapped(process: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    try:
-        lines = (process / "maps").read_text(errors="replace").splitlines()
-    except OSError:  # ended, or somebody else's
-        return
-    for line in lines:
+    for line in (process / "maps").read_text(errors="replace").splitlines():
         fields = line.split(maxsplit=_MAPS_FIELDS - 1)
         if len(fields) == _MAPS_FIELDS and fields[5].startswith("/"):
             major, minor = (int(number, 16) for number in fields[3].split(":"))
@@ -119,13 +143,9 @@ def _mapped(process: Path) -> Iterator[tuple[str, tuple[int, int]]]:
 
 
 def _open(process: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    try:
-        entries = list((process / "fd").iterdir())
-    except OSError:
-        return
-    for entry in entries:
+    for entry in list((process / "fd").iterdir()):
         try:
             status = entry.stat()
             yield os.readlink(entry), (status.st_dev, status.st_ino)
-        except OSError:  # closed meanwhile
+        except FileNotFoundError:  # closed meanwhile
             continue

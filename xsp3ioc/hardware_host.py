@@ -187,6 +187,8 @@ def shared_segments(title: str) -> Section:
 def _state(segment: Segment) -> str:
     if segment.users:
         return f"in use by process {', '.join(map(str, segment.users))}"
+    if segment.ours and segment.unknown:
+        return f"left alone: process {', '.join(map(str, segment.unknown))} cannot be looked into, and may use it"
     return "stale: removed before connecting" if segment.stale else "not seen in use; another user's, left alone"
 
 

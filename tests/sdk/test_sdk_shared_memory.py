@@ -22,10 +22,53 @@ print("ready", flush=True)
 sys.stdin.read()
 """
 
+# Who may read another's /proc/PID/maps depends on the user: never root here, who may read all.
+HIDER = """
+import ctypes, logging, mmap, os, sys, tempfile
+from pathlib import Path
+from xsp3ioc.sdk.shared_memory import remove_stale_segments, segments
+
+PR_SET_DUMPABLE = 4
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+if os.getuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+directory = Path(tempfile.mkdtemp())
+path = directory / "xsp3_hist0"
+path.write_bytes(bytes(4096))
+ready, end = os.pipe(), os.pipe()
+child = os.fork()
+if child == 0:
+    with path.open("r+b") as file:
+        mapped = mmap.mmap(file.fileno(), 0)
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0)
+    os.close(end[1])
+    os.write(ready[1], b"x")
+    os.read(end[0], 1)
+    os._exit(0)
+os.read(ready[0], 1)
+try:
+    Path(f"/proc/{child}/maps").read_text()
+    print("readable")
+except PermissionError:
+    print("hidden" if child in segments(directory)[0].unknown else "overlooked")
+print("removed", len(remove_stale_segments(directory)))
+os.close(end[1])
+os.waitpid(child, 0)
+path.unlink(missing_ok=True)
+directory.rmdir()
+"""
+
 
 @pytest.fixture(autouse=True)
 def told(caplog):
     caplog.set_level(logging.INFO)
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_hides(monkeypatch):
+    """Do not depend on what else our user runs: ssh-agent lets nobody look."""
+    monkeypatch.setattr(shared_memory, "_is_ours", lambda process: False)
 
 
 @pytest.fixture
@@ -72,6 +115,35 @@ def test_a_segment_in_use_under_another_name_stays(directory):
     os.link(directory / "xsp3_hist0", directory / "elsewhere")
     with (directory / "elsewhere").open("rb"):
         assert remove_stale_segments(directory) == [directory / "xsp3_scalers0"]
+
+
+def test_what_a_process_may_use_that_cannot_be_looked_into_stays():
+    result = subprocess.run([sys.executable, "-c", HIDER], capture_output=True, text=True, timeout=30)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    if lines[0] == "readable":
+        pytest.skip("everybody may look into every process here")
+    assert lines[0] == "hidden" and lines[-1] == "removed 0"
+    assert "cannot be looked into) is left alone" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("what", "user", "state", "kept"),
+    [("maps", "own", "S", True), ("fd", "own", "S", True), ("maps", "other", "S", False), ("maps", "own", "Z", False)],
+)
+def test_whose_process_cannot_be_looked_into(directory, monkeypatch, tmp_path_factory, what, user, state, kept):
+    processes = tmp_path_factory.mktemp("proc")
+    process = processes / "4711"
+    process.mkdir()
+    uid = os.geteuid() + (user == "other")
+    (process / "status").write_text(f"Name:\tother\nState:\t{state} (some)\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
+    # Neither can be read, whoever tries.
+    (process / "maps").mkdir() if what == "maps" else (process / "maps").touch()
+    (process / "fd").touch() if what == "fd" else (process / "fd").mkdir()
+    monkeypatch.undo()
+    monkeypatch.setattr(shared_memory, "_PROCESSES", processes)
+    assert all(segment.unknown == ((4711,) if kept else ()) for segment in segments(directory))
+    assert bool(remove_stale_segments(directory)) is not kept
 
 
 def test_other_peoples_segments_stay(directory, monkeypatch, caplog):
