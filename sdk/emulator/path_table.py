@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from xsp3ioc.sdk.emulator.leaves import leaf_path
 from xsp3ioc.sdk.emulator.library import EmulatedLibrary
+from xsp3ioc.sdk.emulator.memory import HistogramMemory
 from xsp3ioc.sdk.emulator.system import System
 
 _SINGLE, _COMPOSITE = 0, 1
@@ -27,14 +28,19 @@ class PathTable:
         self._ffi = ffi
         self._entries = entries
         self._shown: set[int] = set()
+        self._last: tuple[System | None, HistogramMemory | None, int] = None, None, 0
 
     def show(self, library: EmulatedLibrary) -> None:
         """Write what is connected, and where the spectra of each channel are."""
         system = library.open_system((0,))
+        now = (None, None, 0) if system is None else (system, library.memory(system), int(system.run_flags))
+        if now == self._last:
+            return  # some programs ask for the leaf again and again
         shown = set() if system is None else self._show(library, system)
         for path in self._shown - shown:
             self._close(path)
         self._shown = shown
+        self._last = now  # only now: another thread must not return before all is there
 
     def _show(self, library: EmulatedLibrary, system: System) -> set[int]:
         leaves = [leaf_path(0, system.cards, card) for card in range(system.cards)]
