@@ -11,8 +11,8 @@ import numpy as np
 
 from xsp3ioc.sdk import STATUS_DTYPE, ErrorFlag, Xspress3, Xspress3Error
 from xsp3ioc.stream.blocks import Arrays, Block, FrameStatus
-from xsp3ioc.stream.connection import signs_of_life
 from xsp3ioc.stream.formulas import Scaler, dead_time_factors
+from xsp3ioc.stream.heartbeat import Heartbeat
 from xsp3ioc.stream.messages import EVENT_WIDTH, image_of
 from xsp3ioc.stream.pool import Lease, Pool
 from xsp3ioc.stream.series import Series
@@ -62,6 +62,7 @@ class Acquisition(threading.Thread):
         self._easy = EASY_SLABS
         self._flags = ErrorFlag(0)
         self._patient_until = time.monotonic() + PATIENCE
+        self._heartbeat = Heartbeat()
         self.furthest = 0
         """Frames that the hardware has finished."""
         self.messages = 1
@@ -123,7 +124,7 @@ class Acquisition(threading.Thread):
         now = time.monotonic()
         if now > self._patient_until:
             self._patient_until = now + PATIENCE
-            signs_of_life(self._sdk)
+            self._heartbeat.listen(self._sdk)
 
     def _lose_rest(self, reason: str) -> None:
         """Name the frames that the hardware had finished and nobody will read."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from xsp3ioc.sdk import GapMode, ItfgTrigger, Library, MissingFunction, RunFlag, TimingSource, Xspress3
+from xsp3ioc.sdk import GapMode, ItfgTrigger, Library, RunFlag, TimingSource, Xspress3
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +82,11 @@ def check_settings(directory: str) -> None:
         raise NotADirectoryError(f"Settings directory {directory} does not exist; set CONFIG_PATH")
 
 
-def open_system(system: System, settings: str) -> Xspress3:
+def open_system(system: System, settings: str, go_on: Callable[[], None] = lambda: None) -> Xspress3:
     """Connect, set clocks, restore the settings directory (if one is named) and format the memory.
 
-    Raises Xspress3Error with the library's words.
+    `go_on` is asked before each step and raises if the system is not wanted any more. Raises Xspress3Error with the
+    library's words.
     """
     sdk = Xspress3.configure(
         system.library,
@@ -97,29 +99,22 @@ def open_system(system: System, settings: str) -> Xspress3:
         module_name=system.module_name,
         debug=system.debug,
     )
+    go_on()
     try:
         sdk.setup_clocks()
+        go_on()
         if settings:
             sdk.restore_settings(settings)
+            go_on()
         sdk.format()
+        go_on()
         sdk.set_run_flags(RunFlag.scalers | RunFlag.histogram | RunFlag.circular)
     except Exception:
+        go_on()  # not closed if it comes too late: the next connection has the same handle
         sdk.close()
         raise
     log.info("Connected to %s, firmware %s, %d channels", sdk.library_name, sdk.firmware, sdk.channels)
     return sdk
-
-
-def signs_of_life(sdk: Xspress3) -> tuple[int, float]:
-    """Ask every card: firmware revision, and temperature of the warmest sensor in degrees Celsius, 0 where unknown.
-
-    Raises Xspress3Error when the system, or one of its cards, does not answer.
-    """
-    revision = sdk.revision
-    try:
-        return revision, max(sdk.temperatures(), default=0.0)
-    except MissingFunction:
-        return revision, 0.0
 
 
 def program(

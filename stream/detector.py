@@ -139,9 +139,19 @@ class Detector(AcquisitionCommands):
         """Notice a call of the library that does not come back."""
         command = self._queue.current
         pending = self._sdk.pending if self._sdk is not None else None
-        if pending is not None and pending[1] > CALL_TIMEOUT and self.state is not State.fault:
+        late = pending is not None and pending[1] > CALL_TIMEOUT
+        if pending is not None and late and command is not None and command.name == "heartbeat":
+            with self._lock:
+                self._queue.replace()
+                self._sdk = None  # closing it would hang too
+                self._lose(f"{pending[0]} has not returned for {pending[1]:.0f} s")
+        elif pending is not None and late and self.state is not State.fault:
             self._fault(f"{pending[0]} has not returned for {pending[1]:.0f} s")
-        elif self.state is State.fault and command is not None and time.monotonic() - command.began > CALL_TIMEOUT:
+        elif (
+            command is not None
+            and (self.state is State.fault or command.name == "disconnect")
+            and time.monotonic() - command.began > CALL_TIMEOUT
+        ):
             self._fault(f"{self.parameters[command.name].label} has not ended for {CALL_TIMEOUT:.0f} s")
         elif command is not None and time.monotonic() - command.began > CONNECT_TIMEOUT:
             self._fault(f"{self.parameters[command.name].label} has not ended for {CONNECT_TIMEOUT:.0f} s")

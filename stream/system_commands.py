@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from xsp3ioc import __version__
 from xsp3ioc.sdk import Xspress3, Xspress3Error
 from xsp3ioc.stream.commands import Commanded
-from xsp3ioc.stream.connection import TRIGGERS, System, check_settings, open_system, program, signs_of_life
+from xsp3ioc.stream.connection import TRIGGERS, System, check_settings, open_system, program
 from xsp3ioc.stream.declared import BINS, DETECTOR_STATES
 from xsp3ioc.stream.display import Sum, blank_values
+from xsp3ioc.stream.heartbeat import Heartbeat
 from xsp3ioc.stream.life import State, StateError, after
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.pool import Pool
@@ -55,7 +56,9 @@ class SystemCommands(Commanded):
         self.restarting = False
         """RESTART was written: the process shall end, with the exit code that says so."""
         self.on_restart: Callable[[], object] = lambda: None
+        self._being_closed: Xspress3 | None = None
         self._revision = 0
+        self._heartbeat = Heartbeat()
         self._lost = False
         """The system went away by itself, and may come back."""
 
@@ -87,13 +90,17 @@ class SystemCommands(Commanded):
         if self.closing:
             raise StateError("The server is stopping")
         check_settings(self.values["config_path"])
+        closing = self._being_closed
+        if closing is not None and closing.pending is not None:
+            # It would close the next connection, which has the same handle.
+            name, seconds = closing.pending
+            raise StateError(f"{name} has not returned for {seconds:.0f} s; write 1 to RESTART if it never does")
         self._move("connect")
         try:
             self._close_sdk()
-            sdk = open_system(self._system, self.values["config_path"])
-            if self._queue.left_behind:
-                sdk.close()
-                raise StateError("opened too late")
+            # One that comes too late is not closed: the library gives the next connection the same handle.
+            sdk = open_system(self._system, self.values["config_path"], self._go_on)
+            self._go_on()
             self._sdk = sdk
             self._read_back(sdk)
         except Exception:
@@ -113,16 +120,24 @@ class SystemCommands(Commanded):
         after(self.state, "disconnect")
         self._lost = False
         self._close_sdk()
+        self._go_on()
         self._move("disconnect")
         self.update_all({"connect": False, "disconnect": True, "connected": False})
         self.say("System disconnected.")
 
     def _close_sdk(self) -> None:
-        try:
-            if self._sdk is not None:
-                self._sdk.close()
-        finally:
-            self._sdk = None
+        sdk, self._sdk = self._sdk, None  # first: when the library is back, it may be somebody else's
+        if sdk is not None:
+            self._being_closed = sdk
+            try:
+                sdk.close()
+            finally:
+                self._being_closed = None
+
+    def _go_on(self) -> None:
+        """Raise StateError in a command that was given up: what it has waited for comes too late."""
+        if self._queue.left_behind:
+            raise StateError("the library has come back too late")
 
     def _put_heartbeat(self, value: bool, channel: int | None) -> None:
         """Notice, while nothing runs, that the system is gone or has lost what it was told."""
@@ -130,21 +145,25 @@ class SystemCommands(Commanded):
         if sdk is None or self.state is not State.idle:
             return
         try:
-            revision, temperature = signs_of_life(sdk)
+            beat = self._heartbeat.listen(sdk)
         except Xspress3Error as error:
+            self._go_on()
             self._lose(str(error))
             return
-        self.update_changed({"temperature": temperature})
-        if revision != self._revision:
-            self._lose(f"its firmware revision is {revision:#x} now, not {self._revision:#x}")
+        self._go_on()
+        if beat is None:
+            return
+        self.update_changed({"temperature": beat.temperature})
+        if beat.revision != self._revision:
+            self._lose(f"its firmware revision is {beat.revision:#x} now, not {self._revision:#x}")
 
     def _lose(self, why: str) -> None:
+        self._move("lost")
+        self._lost = True
         try:
             self._close_sdk()
         except Xspress3Error as error:
             log.warning("The lost system cannot be closed: %s", error)
-        self._move("lost")
-        self._lost = True
         self.update_all({"connect": False, "connected": False})
         then = "it is connected again when it comes back" if self.values["auto_reconnect"] else "write 1 to CONNECT"
         self.say(f"The detector does not answer: {why}; {then}", Severity.major)

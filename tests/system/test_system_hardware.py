@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ca_clients import ECA_NORMAL, ECA_PUTFAIL
 
 from xsp3ioc.stream.connection import TRIGGERS, tango_trigger_mode
 from xsp3ioc.stream.declared import Declared
 
-FIRST_HEARTBEAT = {"xsp3_get_revision": 4}
-"""A connection asks for the revision three times."""
-
 
 def test_an_idle_system_that_goes_away_is_noticed(start_rig):
-    rig = start_rig(emulator={"faults": {"fail": FIRST_HEARTBEAT}})
+    rig = start_rig(emulator={"faults": {"power_cycle": {"after": 2.0}}})
     rig.ca.wait_for("det1:CONNECTED", 0)
     assert "does not answer" in rig.message()
     assert "write 1 to CONNECT" in rig.message()
@@ -24,11 +23,53 @@ def test_an_idle_system_that_goes_away_is_noticed(start_rig):
 
 
 def test_a_lost_system_is_connected_again_when_that_is_wanted(start_rig):
-    rig = start_rig(parameters={"auto_reconnect": True}, emulator={"faults": {"fail": FIRST_HEARTBEAT}})
+    rig = start_rig(
+        parameters={"auto_reconnect": True}, emulator={"faults": {"card_lost": {"after": 2.0, "back": 15.0}}}
+    )
     rig.ca.wait_for("det1:CONNECTED", 0)
-    rig.ca.wait_for("det1:CONNECTED", 1)
+    rig.ca.wait_for("det1:CONNECTED", 1, 40)
     assert rig.acquire(10) == ECA_NORMAL
     assert "is connected again when it comes back" in rig.server.log.read_text()
+
+
+def test_one_sensor_that_cannot_be_read_once_is_no_reason_to_disconnect(start_rig):
+    rig = start_rig(emulator={"faults": {"fail": {"xsp3_i2c_read_adc_temp": 1}}})
+    rig.ca.wait_above("det1:TemperatureActual", 20)
+    assert rig.ca.get("det1:CONNECTED") == 1
+    assert "No sign of life, it is asked again" in rig.server.log.read_text()
+
+
+def test_a_box_that_hangs_is_left_and_found_again(start_rig):
+    """A dead peer rarely refuses: the call just does not come back; when it does, it is nobody's any more."""
+    rig = start_rig(
+        parameters={"auto_reconnect": True},
+        emulator={"faults": {"hang": {"xsp3_i2c_read_adc_temp": [1, 16.0]}, "fail": {"xsp3_i2c_read_adc_temp": 1}}},
+    )
+    lost = "xsp3_i2c_read_adc_temp has not returned for 5 s; it is connected again when it comes back"
+    deadline = time.monotonic() + 30
+    while lost not in rig.server.log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    rig.ca.wait_for("det1:CONNECTED", 1)
+    rig.begin(100_000, 0.001)
+    rig.ca.wait_above("det1:FramesAcquired", 10_000, 30)  # the hung call has come back by then
+    rig.ca.set(Acquire=0)
+    assert rig.ca.put_status("acquire") == ECA_NORMAL
+    assert rig.ca.get("det1:CONNECTED") == 1
+
+
+def test_a_close_that_hangs_does_not_close_the_next_connection(start_rig):
+    rig = start_rig(emulator={"faults": {"hang": {"xsp3_close": [1, 8.0]}}})
+    assert rig.ca.put("det1:DISCONNECT", 1)[0] == ECA_PUTFAIL
+    assert "DISCONNECT has not ended for 5 s" in rig.message()
+    assert rig.ca.put("det1:CONNECT", 1)[0] == ECA_PUTFAIL
+    assert "xsp3_close has not returned" in rig.message()
+    assert "RESTART" in rig.message()
+    deadline = time.monotonic() + 20
+    while rig.ca.put("det1:CONNECT", 1)[0] != ECA_NORMAL:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert rig.acquire(10) == ECA_NORMAL
 
 
 def test_the_temperature_is_shown(start_rig):
