@@ -6,6 +6,27 @@ SCALERS = 9
 BINS = 4096
 
 
+class Status(IntEnum):
+    """What a library function answers that has nothing else to say."""
+
+    ok = 0
+    error = -1
+    invalid_path = -2
+    illegal_card = -3
+    illegal_subpath = -4
+    invalid_dma_stream = -5
+    range_check = -6
+    invalid_scope_module = -7
+    out_of_memory = -8
+    device_not_found = -9
+    cannot_open_file = -10
+    file_read_failed = -11
+    file_write_failed = -12
+    file_rename_failed = -13
+    log_file_missing = -14
+    would_block = -20
+
+
 class Generation(IntEnum):
     """Hardware generation of a card."""
 

@@ -2,6 +2,8 @@
 
 # ruff: noqa: N818 (named after what happened)
 
+from xsp3ioc.sdk.constants import Status
+
 
 class Xspress3Error(Exception):
     """A library function answered with a negative status; carries `function`, `status` and the library's `message`.
@@ -12,7 +14,8 @@ class Xspress3Error(Exception):
     advice = ""
 
     def __init__(self, function: str, status: int, message: str = "") -> None:
-        text = f"{function}: {message or 'no message from the library'} (status {status})"
+        words = message.removeprefix(f"{function}: ") or "no message from the library"
+        text = f"{function}: {words} (status {status})"
         super().__init__(f"{text}; {self.advice}" if self.advice else text)
         self.function = function
         self.status = status
@@ -70,17 +73,17 @@ class LibraryNotLoaded(OSError):
 
 
 _BY_STATUS: dict[int, type[Xspress3Error]] = {
-    -2: InvalidPath,
-    -3: IllegalCard,
-    -4: IllegalCard,
-    -6: OutOfRange,
-    -8: OutOfMemory,
-    -9: DeviceNotFound,
-    -10: SettingsFileError,
-    -11: SettingsFileError,
-    -12: SettingsFileError,
-    -13: SettingsFileError,
-    -20: WouldBlock,
+    Status.invalid_path: InvalidPath,
+    Status.illegal_card: IllegalCard,
+    Status.illegal_subpath: IllegalCard,
+    Status.range_check: OutOfRange,
+    Status.out_of_memory: OutOfMemory,
+    Status.device_not_found: DeviceNotFound,
+    Status.cannot_open_file: SettingsFileError,
+    Status.file_read_failed: SettingsFileError,
+    Status.file_write_failed: SettingsFileError,
+    Status.file_rename_failed: SettingsFileError,
+    Status.would_block: WouldBlock,
 }
 
 

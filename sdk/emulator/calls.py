@@ -6,21 +6,22 @@ from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
 from xsp3ioc.sdk.cdef import Prototype, ffi, prototypes
+from xsp3ioc.sdk.constants import Status
 from xsp3ioc.sdk.emulator.incidents import Incidents
 from xsp3ioc.sdk.emulator.leaves import OutsideLeaf, Part, call_on_leaf, place_of
 from xsp3ioc.sdk.emulator.settings import EmulatorSettings
 from xsp3ioc.sdk.emulator.system import System
 
-OK = 0
-ERROR = -1
-INVALID_PATH = -2
-ILLEGAL_CARD = -3
-ILLEGAL_CHANNEL = -4
-RANGE_CHECK = -6
-DEVICE_NOT_FOUND = -9
-CANNOT_OPEN_FILE = -10
-FILE_READ_FAILED = -11
-FILE_WRITE_FAILED = -12
+OK = Status.ok
+ERROR = Status.error
+INVALID_PATH = Status.invalid_path
+ILLEGAL_CARD = Status.illegal_card
+ILLEGAL_CHANNEL = Status.illegal_subpath
+RANGE_CHECK = Status.range_check
+DEVICE_NOT_FOUND = Status.device_not_found
+CANNOT_OPEN_FILE = Status.cannot_open_file
+FILE_READ_FAILED = Status.file_read_failed
+FILE_WRITE_FAILED = Status.file_write_failed
 
 _MESSAGE_BYTES = 1024
 _OUTSIDE = {"card": ILLEGAL_CARD, "channel": ILLEGAL_CHANNEL, "range": RANGE_CHECK}

@@ -157,7 +157,8 @@ class ConnectFunctions(EmulatedCalls):
     def _connect(self, wanted: Configuration) -> int:
         settings = self.settings
         try:
-            used = settings.narrowed(wanted.channels, wanted.cards)
+            first = wanted.card_index * settings.channels_per_card
+            used = settings.narrowed(wanted.channels, wanted.cards, first)
             system = System(used, wanted.cards, wanted.frames, self._clock)
         except (OSError, ValueError) as error:
             raise Refusal(FILE_READ_FAILED, f"spectrum {settings.spectrum}: {error}") from error

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.sdk.cdef import prototypes
+from xsp3ioc.sdk.constants import Status
 from xsp3ioc.sdk.emulator.hashing import happens
 
 Forever = Literal["ever"]
-ERROR = -1
 _MOST_CARDS, _MOST_CHANNELS = 16, 256
 
 
@@ -22,7 +22,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The first of its calls, counted from 1, that fails."""
     times: int = 1
     """How many calls in succession fail."""
-    status: int = ERROR
+    status: int = Status.error
     message: str = ""
     """What xsp3_get_error_message says; empty: that the settings asked for it."""
 
@@ -60,6 +60,13 @@ class Picked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             others = np.setdiff1d(np.arange(channels), self.channels)
             picked[:, others] = False
         return picked
+
+    def narrowed(self, channels: int, first: int) -> "Picked | None":
+        """Return the same for so many channels from `first` on, which are counted from 0; None if none is picked."""
+        if not self.channels:
+            return self
+        fewer = tuple(channel - first for channel in self.channels if first <= channel < first + channels)
+        return msgspec.structs.replace(self, channels=fewer) if fewer else None
 
 
 class PowerCycle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -158,6 +165,12 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         _check_duration("stuck_busy", self.stuck_busy)
         for what in ("slow_read", "config_refused", "overrun", "overwrite", "leak"):
             _at_least(what, getattr(self, what) or 0, 0)
+
+    def narrowed(self, channels: int, first: int) -> "Faults":
+        """Return the same for so many channels from `first` on, which are counted from 0; cards stay as they are."""
+        picked = {name: getattr(self, name) for name in ("missing", "dropped_packets")}
+        fewer = {name: pick and pick.narrowed(channels, first) for name, pick in picked.items()}
+        return msgspec.structs.replace(self, **fewer)
 
     @property
     def any(self) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from xsp3ioc.sdk.constants import BINS, RunFlag
+from xsp3ioc.sdk.constants import BINS, RunFlag, Status
 from xsp3ioc.sdk.emulator.arguments import check_bits, required
 from xsp3ioc.sdk.emulator.calls import (
     ERROR,
@@ -32,7 +32,6 @@ from xsp3ioc.sdk.emulator.layout import (
 from xsp3ioc.sdk.emulator.pool import Regions
 from xsp3ioc.sdk.emulator.system import System
 
-OUT_OF_MEMORY = -8
 MOST_REGIONS = 8
 
 _FORMAT_FLAGS = USER_TIMESTAMP | CHARGE_SHARING_FLAGS
@@ -262,7 +261,7 @@ def _apply(system: System, channels: range, **changes: Any) -> int:
         if system.frames * BINS < layouts.words:
             form: ChannelFormat = layouts.formats[channels[0]]
             raise Refusal(
-                OUT_OF_MEMORY,
+                Status.out_of_memory,
                 f"{form.bins} bins x {form.rows} rows do not fit into memory for {system.frames} frames of {BINS} bins",
             )
         system.set_layouts(layouts)

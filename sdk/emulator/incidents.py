@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from xsp3ioc.sdk.cdef import prototypes
-from xsp3ioc.sdk.emulator.faults import ERROR, CardLost, Failure, Faults, Forever
+from xsp3ioc.sdk.constants import Status
+from xsp3ioc.sdk.emulator.faults import CardLost, Failure, Faults, Forever
 from xsp3ioc.sdk.emulator.run import Held, Run
 from xsp3ioc.sdk.emulator.system import System
 
 Refused = tuple[int, str]
 """Status and message of a call that is refused."""
 
-_DEVICE_NOT_FOUND, _OUT_OF_MEMORY, _CANNOT_OPEN, _READ_FAILED = -9, -8, -10, -11
 _SHARED_MEMORY = Path("/dev/shm")
 _NORMAL = 38.5
 """Degrees Celsius of the coolest sensor."""
 _STEP = 0.1  # seconds between looks at whether the interpreter wants to exit
 
 _CONFIGURING = {"xsp3_config", "xsp3_config_init"}
+_CARDS, _CARD_INDEX = 0, 9
+"""Where their arguments say how many cards, and which is the first."""
 _RESTORING = {"xsp3_restore_settings", "xsp3_restore_settings_and_clock"}
 _ASKING_BUSY = {"xsp3_histogram_is_any_busy", "xsp3_histogram_is_busy"}
 _STARTING = {"xsp3_histogram_start", "xsp3_histogram_arm", "xsp3_system_start_count_enb"}
@@ -50,7 +52,10 @@ _FROM_HOST_MEMORY = {
 
 
 class Incidents:
-    """Looked at `before` and `after` every call of an emulated function."""
+    """Looked at `before` and `after` every call of an emulated function.
+
+    The faults count the cards of the whole settings; a connection may begin with another than the first of them.
+    """
 
     def __init__(self, faults: Faults, clock: Callable[[], int], sleep: Callable[[float], None]) -> None:
         self._faults = faults
@@ -60,6 +65,7 @@ class Incidents:
         self._calls: Counter[str] = Counter()
         self._configured: int | None = None  # when, ns; the faults' times count from there
         self._stopped: int | None = None
+        self._first_card = 0  # of the connection
         self._run: Run | None = None
         self._lost: dict[int, int | None] = {}  # card: when it is back, ns
         self._was_counting = False  # when a card was lost
@@ -74,13 +80,13 @@ class Incidents:
             number = self._calls[name]
         call, seconds = self._faults.hang.get(name, (0, 0.0))
         if number == call and not self._wait(seconds):
-            return ERROR, f"{name} was waiting when the program ended"
+            return Status.error, f"{name} was waiting when the program ended"
         refused = self._failure(name, number)
         if refused is None and name in _CONFIGURING:
             refused = self._no_connection(arguments)
         if refused is None and name in _RESTORING:
             refused = self._bad_settings(bool(arguments[2]))
-        if refused is None and system is not None:
+        if refused is None and system is not None and name not in _CONFIGURING:  # their first argument is no handle
             with system.lock:
                 self._look(system)
             refused = self._dead(name, arguments, system)
@@ -93,6 +99,7 @@ class Incidents:
         if name in _CONFIGURING:
             self._configured = self._clock() if self._configured is None else self._configured
             self._was_counting, self._stopped, self._forgotten = False, None, None
+            self._first_card = max(arguments[_CARD_INDEX], 0)
         elif name == _CLOSE:
             self._leaked = self._faults.leak
             if self._faults.leak_segment:
@@ -108,9 +115,9 @@ class Incidents:
         return result
 
     def warmth(self, card: int) -> float:
-        """Degrees by which a card is warmer than normal."""
+        """Degrees by which a card of the connection is warmer than normal."""
         heat = self._faults.overheat
-        if heat is None or card != heat.card:
+        if heat is None or self._first_card + card != heat.card:
             return 0.0
         done = (self._elapsed() - heat.after) / heat.within
         return (heat.temperature - _NORMAL) * min(max(done, 0.0), 1.0)
@@ -136,28 +143,28 @@ class Incidents:
     def _no_connection(self, arguments: tuple[Any, ...]) -> Refused | None:
         attempt = sum(self._calls[name] for name in _CONFIGURING)
         if attempt <= self._faults.config_refused:
-            return _DEVICE_NOT_FOUND, "the box does not answer on its control port"
-        now = self._clock()
+            return Status.device_not_found, "the box does not answer on its control port"
+        first, now = max(arguments[_CARD_INDEX], 0), self._clock()
         for card, back in list(self._lost.items()):
             if back is not None and now >= back:
                 del self._lost[card]
-            elif card < arguments[0]:
-                return _DEVICE_NOT_FOUND, f"card {card} does not answer"
+            elif first <= card < first + arguments[_CARDS]:
+                return Status.device_not_found, f"card {card} does not answer"
         segment = self._faults.leak_segment
         if segment and (_SHARED_MEMORY / segment).exists():
-            return _OUT_OF_MEMORY, f"cannot create shared memory {_SHARED_MEMORY / segment}: it exists"
+            return Status.out_of_memory, f"cannot create shared memory {_SHARED_MEMORY / segment}: it exists"
         if self._leaked:
             self._leaked -= 1
-            return _OUT_OF_MEMORY, "cannot allocate the histogram memory: what was closed still holds it"
+            return Status.out_of_memory, "cannot allocate the histogram memory: what was closed still holds it"
         return None
 
     def _bad_settings(self, force: bool) -> Refused | None:
         if self._faults.settings == "missing":
-            return _CANNOT_OPEN, "cannot open the settings: no such file"
+            return Status.cannot_open_file, "cannot open the settings: no such file"
         if self._faults.settings == "unreadable":
-            return _READ_FAILED, "cannot read the settings: unexpected end of file"
+            return Status.file_read_failed, "cannot read the settings: unexpected end of file"
         if self._faults.settings == "mismatch" and not force:
-            return ERROR, "the settings are for another major revision of the firmware"
+            return Status.error, "the settings are for another major revision of the firmware"
         return None
 
     def _elapsed(self) -> float:
@@ -175,7 +182,7 @@ class Incidents:
                 run.ring.forced = faults.overrun
             lost = faults.card_lost
             if lost is not None and lost.frame is not None and "card_lost" in self._to_come:
-                run.losses.lose(system.channels_of(lost.card), lost.frame)
+                run.losses.lose(self._channels_of(system, lost.card), lost.frame)
         for what, fault in (("card_lost", faults.card_lost), ("power_cycle", faults.power_cycle)):
             if fault is None or what not in self._to_come:
                 continue
@@ -194,10 +201,11 @@ class Incidents:
 
     def _look_at_heat(self, system: System) -> None:
         heat = self._faults.overheat
-        if heat is None or "overheat" not in self._to_come or heat.card >= system.cards:
+        if heat is None or "overheat" not in self._to_come or not self._has(system, heat.card):
             return
-        limit = system.electronics.cards[heat.card].temperature_limit
-        if _NORMAL + self.warmth(heat.card) >= limit:
+        card = heat.card - self._first_card
+        limit = system.electronics.cards[card].temperature_limit
+        if _NORMAL + self.warmth(card) >= limit:
             self._to_come.discard("overheat")
             needed = max(limit - _NORMAL, 0.0) / max(heat.temperature - _NORMAL, 1e-9)
             self._lose(system, heat.card, None, heat.after + heat.within * min(needed, 1.0), None)
@@ -205,7 +213,7 @@ class Incidents:
     def _lose(self, system: System, card: int, back: float | None, after: float | None, frame: int | None) -> None:
         """Let a card be lost: in that frame, or so many seconds after the configuration."""
         self._lost[card] = None if back is None else self._clock() + round(back * 1e9)
-        if card >= system.cards or system.run is None:
+        if not self._has(system, card) or system.run is None:
             return
         run, lost = system.run, frame
         self._was_counting = True
@@ -213,19 +221,26 @@ class Incidents:
             since = round(max(self._elapsed() - (after or 0.0), 0.0) / system.settings.family.clock_period)
             then = system.now - since
             self._was_counting, lost = run.timeline.running(then), run.complete(then)
-        run.losses.lose(system.channels_of(card), lost)
+        run.losses.lose(self._channels_of(system, card), lost)
+
+    def _has(self, system: System, card: int) -> bool:
+        return 0 <= card - self._first_card < system.cards
+
+    def _channels_of(self, system: System, card: int) -> range:
+        return system.channels_of(card - self._first_card) if self._has(system, card) else range(0)
 
     def _dead(self, name: str, arguments: tuple[Any, ...], system: System) -> Refused | None:
         if name in _WITHOUT_BOX:
             return None
         if system is self._forgotten and name != "xsp3_get_revision":
-            return ERROR, "the box was power-cycled and knows nothing any more: configure it again"
+            return Status.error, "the box was power-cycled and knows nothing any more: configure it again"
         if not self._lost or name in _FROM_LIBRARY:
             return None
         if name in _FROM_HOST_MEMORY and not system.settings.family.compulsory_acknowledge:
             return None
-        for card in sorted(_cards(name, arguments, system) & self._lost.keys()):
-            return _DEVICE_NOT_FOUND, f"{name}: card {card} does not answer"
+        called = {self._first_card + card for card in _cards(name, arguments, system)}
+        for card in sorted(called & self._lost.keys()):
+            return Status.device_not_found, f"{name}: card {card} does not answer"
         return None
 
     def _still_busy(self) -> bool:
@@ -247,7 +262,7 @@ class Incidents:
 
 
 def _cards(name: str, arguments: tuple[Any, ...], system: System) -> set[int]:
-    """Return the cards that a call is about, by the names of its parameters."""
+    """Return the cards of the connection that a call is about, by the names of its parameters."""
     named = dict(zip(prototypes()[name].parameters, arguments, strict=False))
     if named.get("card", -1) >= 0:
         return {named["card"]}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from xsp3ioc.sdk.constants import Status
 from xsp3ioc.sdk.emulator.arguments import array_at, check_bits, check_one_card, check_part, required, required_text
 from xsp3ioc.sdk.emulator.calls import (
     CANNOT_OPEN_FILE,
@@ -21,9 +22,6 @@ from xsp3ioc.sdk.emulator.calls import (
 from xsp3ioc.sdk.emulator.electronics import FAN_WORDS
 from xsp3ioc.sdk.emulator.system import System
 from xsp3ioc.sdk.emulator.system_log import SystemLog
-
-FILE_RENAME_FAILED = -13
-LOG_FILE_MISSING = -14
 
 _COOLEST = 38.5  # degrees Celsius of card 0's first sensor
 _SENSORS = {"xspress4": 5}
@@ -162,7 +160,7 @@ class MonitoringFunctions(EmulatedCalls):
         try:
             log.begin(new_file=bool(flags & _NEW_FILE), keep_files=bool(flags & _KEEP_FILES))
         except FileExistsError as error:
-            raise Refusal(FILE_RENAME_FAILED, f"cannot keep the old {file}: {error.strerror}") from error
+            raise Refusal(Status.file_rename_failed, f"cannot keep the old {file}: {error.strerror}") from error
         except OSError as error:
             raise Refusal(CANNOT_OPEN_FILE, f"cannot open {file}: {error.strerror}") from error
         system.electronics.log = log
@@ -210,7 +208,7 @@ class MonitoringFunctions(EmulatedCalls):
     def _log(self, path: int) -> SystemLog:
         log = self.system(path).electronics.log
         if log is None:
-            raise Refusal(LOG_FILE_MISSING, "no system log has been started")
+            raise Refusal(Status.log_file_missing, "no system log has been started")
         return log
 
     @staticmethod

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from xsp3ioc.sdk.cdef import ffi
+from xsp3ioc.sdk.constants import Status
 from xsp3ioc.sdk.emulator.arguments import check_one_card, required, required_text
 from xsp3ioc.sdk.emulator.calls import (
     CANNOT_OPEN_FILE,
@@ -18,8 +19,6 @@ from xsp3ioc.sdk.emulator.calls import (
     emulated,
 )
 from xsp3ioc.sdk.emulator.system import System
-
-INVALID_SCOPE_MODULE = -7
 
 _SAMPLE_BYTES = 2
 _MOST_STREAMS = 16
@@ -100,7 +99,7 @@ class PlaybackFunctions(EmulatedCalls):
     def xsp3_read_scope_data(self, path: int, card: int) -> int:
         """Refuse: there are none."""
         check_card(self.system(path), card)
-        raise Refusal(INVALID_SCOPE_MODULE, "there are no scope data: the emulated boxes take none")
+        raise Refusal(Status.invalid_scope_module, "there are no scope data: the emulated boxes take none")
 
 
 def _hold(system: System, card: int, samples: int, checksum: int) -> None:

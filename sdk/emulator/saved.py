@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from xsp3ioc.sdk.cdef import ffi
-from xsp3ioc.sdk.constants import BINS, ClockFlag, ClockSource
+from xsp3ioc.sdk.constants import BINS, ClockFlag, ClockSource, Status
 from xsp3ioc.sdk.emulator.arguments import required_text
 from xsp3ioc.sdk.emulator.calls import (
     CANNOT_OPEN_FILE,
@@ -31,7 +31,6 @@ from xsp3ioc.sdk.emulator.system import Sync, System
 
 SETTINGS_FILE = "xsp3ioc-emulator.json"
 CLOCK_FILE = "xsp3ioc-emulator-clock.json"
-FILE_RENAME_FAILED = -13
 
 _DEFAULT_CLOCK = ClockChoice(ClockSource.crystal, ClockFlag.master | ClockFlag.no_dither, 0)
 _WORD = 0xFFFFFFFF
@@ -244,7 +243,8 @@ def _write(path: Path, content: bytes) -> None:
         unfinished.replace(path)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
-        raise Refusal(FILE_RENAME_FAILED, f"cannot rename {unfinished.name} to {path}: {error.strerror}") from error
+        text = f"cannot rename {unfinished.name} to {path}: {error.strerror}"
+        raise Refusal(Status.file_rename_failed, text) from error
 
 
 def _what_is_wrong(saved: SavedSettings) -> str:

@@ -162,7 +162,7 @@ class EmulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             if isinstance(value, tuple):
                 fewer[name] = value[first : first + channels]
         fewer |= {"channels": channels, "cards": cards, "per_card": self.channels_per_card}
-        return msgspec.structs.replace(self, **fewer)
+        return msgspec.structs.replace(self, **fewer, faults=self.faults.narrowed(channels, first))
 
     @property
     def channels_per_card(self) -> int:

@@ -103,6 +103,13 @@ def test_the_status_layout_is_the_declared_one():
     assert ffi.sizeof("Xsp3TFStatus") == STATUS_DTYPE.itemsize == 24
 
 
+def test_status_codes_are_the_declared_ones():
+    shortened = {"invalid_scope_module": "INVALID_SCOPE_MOD", "device_not_found": "ERR_DEV_NOT_FOUND"}
+    library = ffi.dlopen(None)
+    for code in names.Status:
+        assert getattr(library, f"XSP3_{shortened.get(code.name, code.name.upper())}") == code
+
+
 @pytest.mark.parametrize(
     "enumeration, prefix",
     [

@@ -1,9 +1,11 @@
 """Connecting: what clients pass, what cannot be, connecting again and without initialising."""
 
 import pytest
+from sdk_bench import Clock, internal, read
 
-from xsp3ioc.sdk import EmulatedLibrary, EmulatorSettings
+from xsp3ioc.sdk import EmulatedLibrary, EmulatorSettings, Scaler, Xspress3
 from xsp3ioc.sdk.cdef import ffi
+from xsp3ioc.sdk.emulator.faults import CardLost, Faults, Overheat, Picked
 
 INVALID_PATH = -2
 
@@ -165,6 +167,68 @@ def test_where_channels_are():
     assert emulator.xsp3_resolve_path(0, 1, leaf, index) == 0 and (leaf[0], index[0]) == (0, 1)
     assert emulator.xsp3_get_chans_per_card(0) == 3 and emulator.xsp3_get_max_num_chan(0) == 5
     assert emulator.xsp3_get_num_chan_used(0, 0) == 2
+
+
+def test_a_connection_from_a_later_card_on_has_that_card_s_channels():
+    rates = (1e4, 1e4, 1e6, 2e6, 1e5, 1e5)
+    clock = Clock()
+    emulator = EmulatedLibrary(EmulatorSettings(channels=6, cards=3, count_rate=rates), clock, clock.sleep)
+    assert config(emulator, index=1, nchan=2) == 0
+    assert emulator.system(0).settings.count_rate == rates[2:4]
+    handle = Xspress3(emulator, 0)
+    handle.format()
+    internal(handle, 1, 80_000)
+    handle.start()
+    clock.ticks(90_000)
+    first, second = (scalers[Scaler.all_event] for scalers in read(handle, 0, 1)[1][0])
+    assert 800 < first < 1_100 and 1.6 < second / first < 2.2  # not the ten of card 0
+
+
+def lost_card(fault, **changes):
+    clock = Clock()
+    emulator = EmulatedLibrary(EmulatorSettings(channels=6, cards=3, faults=fault), clock, clock.sleep)
+    assert config(emulator, **changes) == 0
+    return emulator, clock
+
+
+def test_a_fault_s_card_is_one_of_the_whole_system():
+    lost = Faults(card_lost=CardLost(card=2, after=1.0))
+    register = ffi.new("uint32_t *")
+    for changes, answers in (({"index": 0, "ncards": 2}, [0, 0]), ({"index": 1, "ncards": 2}, [0, -9])):
+        emulator, clock = lost_card(lost, **changes)
+        clock.sleep(2)
+        assert [emulator.xsp3_get_glob_timeA(0, card, register) for card in (0, 1)] == answers
+    assert message(emulator) == "xsp3_get_glob_timeA: card 2 does not answer"
+    assert config(emulator, index=0, ncards=2) == 0 and config(emulator, index=1) == 0
+    assert config(emulator, index=2) == -9 and message(emulator) == "card 2 does not answer"
+
+
+def test_frames_are_lost_on_the_card_that_is_lost():
+    emulator, clock = lost_card(Faults(card_lost=CardLost(card=1, frame=3)), index=1, ncards=2)
+    handle = Xspress3(emulator, 0)
+    handle.format()
+    internal(handle, 10, 1_000)
+    handle.start()
+    clock.ticks(20_000)
+    assert [emulator.xsp3_scaler_check_progress(leaf) for leaf in (1, 2)] == [3, 10]
+
+
+def test_the_card_that_gets_hot_is_one_of_the_whole_system():
+    emulator, clock = lost_card(Faults(overheat=Overheat(card=1, temperature=60.0, within=1.0)), index=1, ncards=2)
+    normal = ffi.new("float[4]")
+    clock.sleep(2)
+    warm = []
+    for card in (0, 1):
+        assert emulator.xsp3_i2c_read_adc_temp(0, card, normal) == 0
+        warm.append(normal[0])
+    assert warm[0] == pytest.approx(60.0) and warm[1] < 40
+
+
+def test_a_fault_s_channels_are_those_of_the_whole_system():
+    settings = EmulatorSettings(channels=6, cards=3, faults=Faults(missing=Picked(frames=(1,), channels=(1, 3))))
+    assert settings.narrowed(2, 1, 2).faults.missing == Picked(frames=(1,), channels=(1,))
+    assert settings.narrowed(2, 1, 4).faults.missing is None
+    assert settings.narrowed(6, 3).faults == settings.faults
 
 
 def test_messages_are_text_of_at_most_1023_bytes(emulator):
