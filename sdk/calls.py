@@ -3,13 +3,14 @@
 import os
 import threading
 import time
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.sdk.binding import Library
-from xsp3ioc.sdk.cdef import ffi
+from xsp3ioc.sdk.cdef import ffi, prototypes
 from xsp3ioc.sdk.companions import STATUS_DTYPE
 from xsp3ioc.sdk.errors import InvalidPath, OutOfRange, error_for
 
@@ -19,6 +20,12 @@ _POINTERS = {
     np.dtype(np.float64): ffi.typeof("double[]"),
     STATUS_DTYPE: ffi.typeof("Xsp3TFStatus[]"),
 }
+
+
+@cache
+def _floating() -> frozenset[str]:
+    """Functions that take numbers which are not whole."""
+    return frozenset(name for name, known in prototypes().items() if "double" in known.parameter_text)
 
 
 class LibraryCalls:
@@ -38,6 +45,9 @@ class LibraryCalls:
     def _call(self, name: str, *args: Any) -> int:
         if self._closed:
             raise InvalidPath(name, -2, f"path {self._path} is not open, this handle has been closed")
+        if float in map(type, args) and name not in _floating():
+            # A C library refuses it; the emulator in Python would find out much later.
+            raise TypeError(f"{name}: an integer is required, not {next(a for a in args if isinstance(a, float))}")
         thread = threading.get_ident()
         self._pending[thread] = (name, time.monotonic())
         try:

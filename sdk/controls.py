@@ -48,6 +48,7 @@ class TimingControls(Identity):
         needs, or they would take the gap for a glitch. `loop_io` repeats the TTL inputs on the outputs;
         `frame_capture` deletes frames at whose end TTL input 0 is low. ValueError for an impossible debounce.
         """
+        source = TimingSource(source)  # ValueError for what is none: the register would keep three bits of it
         if other_debounce is None:
             other_debounce = self._gap.debounce if source is TimingSource.internal else debounce
         for name, value in (("debounce", debounce), ("other_debounce", other_debounce)):

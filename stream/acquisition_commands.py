@@ -233,6 +233,8 @@ class AcquisitionCommands(Stopping):
                 self.say(("Stopped Acquiring" if stopped else "Completed Acquisition") + remark)
             self.update_changed({"frame_rate": 0.0})
             self.update("acquire", False)
+            if series.error:
+                self.show_refused("acquire")  # clients that look at the record's alarm only see it there
             self.series = None
         if series.error:
             series.done.set_exception(SeriesError(series.error))

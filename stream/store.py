@@ -83,6 +83,10 @@ class Store(Declared):
     def refuse(self, name: str, channel: int | None, error: Exception) -> None:
         """Show the old value again, as not accepted; say why."""
         self.say(str(error), Severity.minor)
+        self.show_refused(name, channel)
+
+    def show_refused(self, name: str, channel: int | None = None) -> None:
+        """Show the value again, its setpoint INVALID until the next good put."""
         with self._lock:
             value = self.values[name] if channel is None else self.values[name][channel]
             self._tell(Update(name, value, time.time(), channel, Severity.invalid, refused=True))

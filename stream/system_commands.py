@@ -262,6 +262,10 @@ class SystemCommands(Commanded):
 
     def _put_trigger_mode(self, value: int, channel: int | None) -> None:
         self._program_timing("trigger_mode", value)
+        parameter = self.parameters["trigger_mode"]
+        if value >= len(parameter.choices):
+            shown = parameter.text(parameter.state(value))
+            self.say(f"Trigger mode {value}, {parameter.text(value)}: TriggerMode has no state for it, it shows {shown}")
 
     def _put_invert_f0(self, value: int, channel: int | None) -> None:
         self._program_timing("invert_f0", value)

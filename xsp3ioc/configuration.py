@@ -108,6 +108,9 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     def emulator_settings(self) -> EmulatorSettings:
         """Return the emulator's settings; ConfigurationError names the wrong key or value."""
+        for key in ("channels", "cards"):
+            if key in self.emulator:
+                raise ConfigurationError(f"[emulator]: {key} belongs in [detector]")
         raw = {"channels": self.detector.channels, "cards": self.detector.cards} | self.emulator
         try:
             return msgspec.convert(raw, EmulatorSettings)

@@ -17,6 +17,8 @@ from xsp3ioc.sdk import (
     Aux1Mode,
     DeadtimeFlag,
     DeadtimeParameters,
+    EmulatedLibrary,
+    EmulatorSettings,
     InitFlag,
     InPause,
     MarkerSource,
@@ -394,3 +396,14 @@ class _Kept:
     def four_numbers(self, path, channel, eng, aux1, aux2, frames):
         eng[0], aux1[0], aux2[0], frames[0] = 1024, 16, 3, 64
         return 0
+
+
+def test_a_number_that_is_not_whole_is_refused_at_the_call():
+    """As a C library does; the emulator would take it, and stumble over it much later."""
+    with Xspress3.configure(EmulatedLibrary(EmulatorSettings())) as xspress3:
+        with pytest.raises(TypeError, match="xsp3_itfg_setup: an integer is required, not 100.5"):
+            xspress3.setup_itfg(frames=1, ticks=100.5)
+        with pytest.raises(ValueError, match="99 is not a valid TimingSource"):
+            xspress3.set_timing(99)
+        xspress3.dead_time_energy = 6.4
+        assert xspress3.dead_time_energy == 6.4

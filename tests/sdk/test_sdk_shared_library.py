@@ -21,7 +21,13 @@ SOURCES = Path(__file__).parent
 WINDOWS = ((100, 900), (0, 4095))
 TICKS = 80_000
 EXTRA = {"Xsp3Sys", "xsp3ioc_emulated"}
-NOT_OF_THE_LIBRARY = {"XSPRESS3_H": 1, "XSP3M_CC2_SEND_RESET_WIDTHS": 0x1000}
+NOT_OF_THE_LIBRARY = {
+    "XSPRESS3_H": 1,
+    "XSP3M_CC2_SEND_RESET_WIDTHS": 0x1000,
+    "XSP3_GLOB_TIMA_F0_INV": 1 << 3,
+    "XSP3_GLOB_TIMA_VETO_INV": 1 << 4,
+    "XSP3_GLOB_TIMA_LOOP_IO": 1 << 7,
+}
 
 
 def weighted(words):

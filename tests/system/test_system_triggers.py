@@ -109,7 +109,9 @@ def test_a_card_that_is_lost_ends_the_series_and_is_noticed(start_rig):
     assert rig.acquire(100_000, 0.001) != ECA_NORMAL
     acquired, _, _, _ = rig.counters()
     assert 0 < acquired <= 51
-    rig.ca.wait_for("det1:CONNECTED", 0)
+    # What a client that only looks at the record sees: it was not done.
+    assert rig.ca.read("det1:Acquire").severity == 3
+    rig.ca.wait_for("det1:CONNECTED", 0, 40)
     while rig.ca.put("det1:CONNECT", 1)[0] != ECA_NORMAL:
         assert "xsp3_config" in rig.message()
     assert rig.acquire(10) == ECA_NORMAL
