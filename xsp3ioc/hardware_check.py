@@ -83,10 +83,14 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped and closed before leaving, as with Ctrl-C
     try:
-        if options.replay:
-            return _replay(Path(options.replay), _report(options))
-        configuration = _configuration(options)
-        return _check(configuration, options, _report(options))
+        _refuse_same_file(options)
+        configuration = None if options.replay else _configuration(options)
+        report = _report(options)
+        if configuration is None:
+            code = _replay(Path(options.replay), report)
+        else:
+            code = _check(configuration, options, report)
+        return EXIT_FAILED if report.lost else code
     except (ConfigurationError, TraceError, Xspress3Error, OSError) as error:
         sys.stderr.write(f"xsp3ioc hardware-check: {plain(str(error))}\n")
         return EXIT_FAILED
@@ -112,9 +116,20 @@ def _configuration(options: argparse.Namespace) -> Configuration:
     return configuration
 
 
+def _refuse_same_file(options: argparse.Namespace) -> None:
+    named = [(name, getattr(options, name)) for name in ("config", "replay", "trace") if getattr(options, name)]
+    for name, file in named:
+        if options.report and os.path.realpath(options.report) == os.path.realpath(file):
+            raise ConfigurationError(f"--report {options.report} would overwrite the file of --{name}")
+
+
 def _report(options: argparse.Namespace) -> Report:
     date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    return Report(f"xsp3ioc {__version__} hardware-check, {date}", Path(options.report) if options.report else None)
+    file = Path(options.report) if options.report else None
+    try:
+        return Report(f"xsp3ioc {__version__} hardware-check, {date}", file)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot write the report {file}: {error.strerror or error}") from None
 
 
 def _check(configuration: Configuration, options: argparse.Namespace, report: Report) -> int:
@@ -284,14 +299,14 @@ class _Watch:
             self._call = None
 
     def _watch(self) -> None:
-        while not self._over.wait(min(1.0, self._patience / 4)):
+        while not self._over.wait(min(0.2, self._patience / 4)):
             name, seconds = "", 0.0
             if call := self._call:
                 name, seconds = call[0], time.monotonic() - call[1]
             elif self.handle is not None and (pending := self.handle.pending):
                 name, seconds = pending
             if seconds > self._patience:
-                text = f"{name} has not come back for {seconds:.0f} s; the detector may be running."
+                text = f"{name} has not come back for {self._patience:g} s; the detector may be running."
                 self._report.add(Section("Given up", text=text))
                 sys.stdout.flush()
                 os._exit(EXIT_FAILED)

@@ -38,16 +38,21 @@ class Finding(NamedTuple):
 
 
 class Report:
-    """Sections and findings in their order; `file` is written anew after each, for a crash may come at any time."""
+    """Sections and findings in their order; `file` is written anew after each, for a crash may come at any time.
+
+    Raises OSError if the file cannot be made; if it cannot be written later that is said, and `lost` is true.
+    """
 
     def __init__(self, title: str, file: Path | None) -> None:
         self.findings: list[Finding] = []
+        self.lost = False
         self._file = file
         self._text = [f"# {title}\n"]
+        if file is not None:
+            file.write_text(self._text[0], encoding="utf-8")
         # What a library or a trace says may hold anything; only text reaches the terminal.
         self._console = Console(highlight=False, markup=False)
         self._console.print(Text(title, style="bold"))
-        self._save()
 
     def add(self, section: Section) -> None:
         """Print a section and keep it."""
@@ -97,7 +102,7 @@ class Report:
             self._file.write_text("\n".join(text), encoding="utf-8")
         except OSError as error:
             sys.stderr.write(f"xsp3ioc hardware-check: cannot write {self._file}: {error.strerror}\n")
-            self._file = None
+            self._file, self.lost = None, True
 
 
 def plain(text: str) -> str:

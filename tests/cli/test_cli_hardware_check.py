@@ -172,12 +172,12 @@ def test_nobody_answers(tmp_path):
 def test_a_call_that_does_not_return_is_given_up(tmp_path):
     config = faults(tmp_path, hang={"xsp3_itfg_setup": [2, 60.0]})
     began = time.monotonic()
-    options = ("--run", "--patience", "1", "--report", "report.md", "--trace", "trace.jsonl")
+    options = ("--run", "--patience", "1.5", "--report", "report.md", "--trace", "trace.jsonl")
     result = check(tmp_path, "--config", config, *options)
     assert result.returncode == 2
     assert time.monotonic() - began < 50
-    assert "xsp3_itfg_setup has not come back for" in (tmp_path / "report.md").read_text()
-    assert "xsp3_itfg_setup has not come back for" in result.stdout
+    assert "xsp3_itfg_setup has not come back for 1.5 s;" in (tmp_path / "report.md").read_text()
+    assert "xsp3_itfg_setup has not come back for 1.5 s;" in result.stdout
     assert Trace(tmp_path / "trace.jsonl").unreturned == ["xsp3_itfg_setup"]
 
 
@@ -218,6 +218,42 @@ def test_what_cannot_be_run_says_why(tmp_path, arguments, message):
     assert result.stderr.splitlines()[-1].startswith("xsp3ioc hardware-check: ")
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("report", ["nowhere/r.md", "."])
+def test_a_report_that_cannot_be_written_is_refused_first(tmp_path, report):
+    result = check(tmp_path, "--emulate", "--run", "--report", report, "--trace", "trace.jsonl")
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"xsp3ioc hardware-check: Cannot write the report {report}: ")
+    assert result.stdout == ""
+    assert not (tmp_path / "trace.jsonl").exists()
+
+
+def test_a_report_that_is_lost_later_is_a_failure(tmp_path, monkeypatch, capsys):
+    (tmp_path / "there").mkdir()
+    file = tmp_path / "there" / "r.md"
+
+    def check(_configuration, _options, report):
+        file.unlink()
+        file.parent.rmdir()
+        report.note("This cannot be written.")
+        return 0
+
+    monkeypatch.setattr(hardware_check, "_check", check)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert hardware_check.main(["--emulate", "--report", str(file)]) == 2
+    assert f"cannot write {file}: No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--replay", "--trace"])
+def test_a_report_does_not_overwrite_a_trace(tmp_path, option):
+    (tmp_path / "trace.jsonl").write_text("precious")
+    source = [] if option == "--replay" else ["--emulate"]
+    result = check(tmp_path, *source, option, "trace.jsonl", "--report", "./trace.jsonl")
+    assert result.returncode == 2
+    assert f"--report ./trace.jsonl would overwrite the file of {option}" in result.stderr
+    assert (tmp_path / "trace.jsonl").read_text() == "precious"
 
 
 def test_a_trace_cannot_write_to_the_terminal(tmp_path):
