@@ -61,9 +61,9 @@ class _Server:
         if name in _CONNECTING:
             return partial(self._connect, name)
         if name in _SHOWING:
-            return partial(self._then, self._table.show, library, function)
+            return partial(self._then, self._table.show, function)
         if name in _MOVING:
-            return partial(self._then, self._table.move, library, function)
+            return partial(self._then, self._table.move, function)
         return function
 
     def _connect(self, name: str, *arguments: Any) -> int:
@@ -74,17 +74,11 @@ class _Server:
                 return self._library.refuse(FILE_READ_FAILED, str(problem))
             if chosen != self._chosen:  # faults that come with a later connection are those of the same library
                 self._chosen, self._library = chosen, self._serve(chosen[1])
-        return self._then(self._table.show, self._library, getattr(self._library, name), *arguments)
+        return self._then(self._table.show, getattr(self._library, name), *arguments)
 
-    @staticmethod
-    def _then(
-        after: Callable[[EmulatedLibrary], None],
-        library: EmulatedLibrary,
-        function: Callable[..., int],
-        *arguments: Any,
-    ) -> int:
+    def _then(self, after: Callable[[EmulatedLibrary], None], function: Callable[..., int], *arguments: Any) -> int:
         status = function(*arguments)
-        after(library)
+        after(self._library)  # a thread may come back from one that has been replaced
         return status
 
 

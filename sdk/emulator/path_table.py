@@ -1,5 +1,6 @@
 """`Xsp3Sys`, the library's own table of its handles, which some programs look into."""
 
+import threading
 from typing import Any, NamedTuple
 
 from xsp3ioc.sdk.emulator.leaves import leaf_path
@@ -27,11 +28,16 @@ class PathTable:
     def __init__(self, ffi: Any, entries: Any) -> None:
         self._ffi = ffi
         self._entries = entries
+        self._lock = threading.Lock()
         self._shown: set[int] = set()
         self._last: tuple[System | None, HistogramMemory | None, int] = None, None, 0
 
     def show(self, library: EmulatedLibrary) -> None:
         """Write what is connected, and where the spectra of each channel are."""
+        with self._lock:
+            self._show_changes(library)
+
+    def _show_changes(self, library: EmulatedLibrary) -> None:
         system = library.open_system((0,))
         now = (None, None, 0) if system is None else (system, library.memory(system), int(system.run_flags))
         if now == self._last:
@@ -49,12 +55,15 @@ class PathTable:
         if system.cards > 1:
             self._describe(self._entries[0], system, _COMPOSITE, system.cards, system.channels, leaves)
         memory = library.memory(system)
-        for channel, place in enumerate(_places(system)):
-            address = 0 if memory is None else memory.address(channel)
-            self._entries[place.leaf].histogram[place.on_card].buffer = self._ffi.cast("uint32_t *", address)
+        channels = {place: channel for channel, place in enumerate(_places(system))}
+        for path in {0, *leaves}:
+            for index, histogram in enumerate(self._entries[path].histogram):
+                channel = channels.get(_Place(path, index))
+                address = 0 if memory is None or channel is None else memory.address(channel)
+                histogram.buffer = self._ffi.cast("uint32_t *", address)
         for path in {0, *leaves}:  # valid once there is all the rest
             self._entries[path].valid = 1
-        self.move(library)
+        self._move(library)
         return {0, *leaves}
 
     def _describe(self, entry: Any, system: System, kind: int, cards: int, channels: int, leaves: list[int]) -> None:
@@ -74,6 +83,10 @@ class PathTable:
 
     def move(self, library: EmulatedLibrary) -> None:
         """Write the number of the newest frame and of the frames that never came, per channel; only with a memory."""
+        with self._lock:
+            self._move(library)
+
+    def _move(self, library: EmulatedLibrary) -> None:
         system = library.open_system((0,))
         if system is None or library.memory(system) is None:
             return
