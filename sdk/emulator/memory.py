@@ -3,13 +3,16 @@
 The emulator makes a frame's content when it is read. For those programs it keeps a memory like the library's own: per
 channel, frame t at t modulo the frames that fit. Every complete frame is copied there, so this is switched on only by
 the functions that such a program has to call first.
+
+A program may copy at any time, also while another thread of its own configures anew. So a memory is never unmapped:
+what no system needs any more is given back to the machine, page by page, and the addresses serve the next system.
 """
 
 import mmap
 import threading
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +21,7 @@ from xsp3ioc.sdk.cdef import ffi
 from xsp3ioc.sdk.constants import BINS
 from xsp3ioc.sdk.emulator.arguments import check_part
 from xsp3ioc.sdk.emulator.calls import ERROR, OK, Refusal, check_one_channel, emulated
-from xsp3ioc.sdk.emulator.connect import ConnectFunctions
+from xsp3ioc.sdk.emulator.connect import Configuration, ConnectFunctions
 from xsp3ioc.sdk.emulator.layout import ChannelFormat
 from xsp3ioc.sdk.emulator.read import ReadFunctions
 from xsp3ioc.sdk.emulator.run import Run
@@ -37,9 +40,15 @@ class HistogramMemory:
     """The spectra of one system's channels; pages are taken from the machine when a frame is first put there."""
 
     def __init__(self, channels: int, frames: int) -> None:
+        self.size = channels, frames
+        self.free = False
+        """No system has it."""
+        self.caught_up = False
+        """What was complete when the system got it has been copied."""
         self._maps = [mmap.mmap(-1, 4 * BINS * frames, flags=_FLAGS) for _ in range(channels)]
         self._words = [np.frombuffer(memory, np.uint32) for memory in self._maps]
         self._lock = threading.Lock()
+        self._system: ref[System] | None = None
         self._followed: tuple[Run | None, int] = None, 0
         self._next = 0
 
@@ -47,19 +56,50 @@ class HistogramMemory:
         """Where a channel's 32-bit word number `word` is."""
         return int(self._words[channel].ctypes.data) + 4 * word
 
-    def follow(self, system: System, complete: int, spectra: Spectra) -> None:
-        """Copy the frames of the system's run that have been completed since the last call."""
+    def serve(self, system: System) -> None:
+        """Follow this system until it is gone, or the memory is released."""
+        self.free = self.caught_up = False
+        self._system = ref(system, self._empty)
+
+    def release(self) -> None:
+        """Zero everything and let another system have it."""
         with self._lock:
-            run = system.run
-            followed = run, 0 if run is None else _restarted(run)
-            if followed != self._followed:
-                self._followed, self._next = followed, 0 if run is None else run.first
-            frame, ring = max(self._next, complete - system.ring), system.ring
-            while frame < complete:
-                count = min(complete - frame, ring - frame % ring, _BLOCK)
+            self._system = None
+            self._empty()
+
+    def _empty(self, _gone: object = None) -> None:
+        # Without the lock: this may be called by the garbage collection of a thread that has it.
+        for memory in self._maps:
+            memory.madvise(mmap.MADV_DONTNEED)
+        self._followed, self._next = (None, 0), 0
+        self.free = True
+
+    def follow(self, system: System, spectra: Spectra) -> None:
+        """Copy the frames of the system's run that have been completed since the last call."""
+        end: int | None = None
+        while True:
+            with self._lock:  # free between blocks: to catch up may take long
+                if self._system is None or self._system() is not system:
+                    return
+                complete = self._look(system)
+                end = complete if end is None else min(end, complete)
+                frame = max(self._next, complete - system.ring)
+                if frame >= end:
+                    self.caught_up = True
+                    return
+                count = min(end - frame, system.ring - frame % system.ring, _BLOCK)
                 self._copy(system, frame, count, spectra)
-                frame += count
-            self._next = max(self._next, complete)
+                self._next = frame + count
+
+    def _look(self, system: System) -> int:
+        """Return the number of complete frames; where they are counted anew, they are all to be copied."""
+        with system.lock:
+            run = system.settled()
+            complete = 0 if run is None else run.complete(system.now)
+            followed = run, 0 if run is None else _restarted(run)
+        if followed != self._followed:
+            self._followed, self._next = followed, 0 if run is None else run.first
+        return complete
 
     def _copy(self, system: System, frame: int, count: int, spectra: Spectra) -> None:
         layouts, slot = system.layouts, frame % system.ring
@@ -94,6 +134,26 @@ def _restarted(run: Run) -> int:
     return int(run.indexes(np.array([run.first]))[0])
 
 
+_memories: list[HistogramMemory] = []
+"""All that there are, in use or free."""
+_giving = threading.Lock()
+
+
+def _memory_for(system: System) -> HistogramMemory:
+    """Return a memory that is free, of all that were ever made, or a new one."""
+    size = system.channels, system.frames
+    with _giving:
+        memory = next((one for one in _memories if one.free and one.size == size), None)
+        if memory is None:
+            try:
+                memory = HistogramMemory(*size)
+            except OSError as error:
+                raise Refusal(_OUT_OF_MEMORY, f"no memory for the spectra: {error.strerror}") from error
+            _memories.append(memory)
+        memory.serve(system)
+    return memory
+
+
 class MemoryFunctions(ConnectFunctions, RunFunctions, ReadFunctions):
     """Direct access to the spectra, and the functions of other groups that have a part in it."""
 
@@ -113,19 +173,27 @@ class MemoryFunctions(ConnectFunctions, RunFunctions, ReadFunctions):
         with system.lock:
             memory = self._memories.get(system)
             if memory is None:
-                try:
-                    memory = self._memories[system] = HistogramMemory(system.channels, system.frames)
-                except OSError as error:
-                    raise Refusal(_OUT_OF_MEMORY, f"no memory for the spectra: {error.strerror}") from error
-        memory.follow(system, system.progress(), self.spectra)
+                memory = self._memories[system] = _memory_for(system)
+        if not memory.caught_up:
+            memory.follow(system, self.spectra)
         return memory
+
+    def _connect(self, wanted: Configuration) -> int:
+        before = self._systems.get(0)
+        path = super()._connect(wanted)
+        self._left = None
+        memory = None if before is None else self._memories.pop(before, None)
+        if memory is not None:  # a program that copies goes on with the pointers that it has
+            memory.release()
+            self.switch_memory_on(path)
+        return path
 
     def _progress(self, path: int) -> int:
         complete = super()._progress(path)
         system = self.part(path).system
         memory = self.memory(system)
         if memory is not None:
-            memory.follow(system, complete, self.spectra)
+            memory.follow(system, self.spectra)
         return complete
 
     def xsp3_config(self, *arguments: Any) -> int:
@@ -170,5 +238,6 @@ class MemoryFunctions(ConnectFunctions, RunFunctions, ReadFunctions):
         memory = self.switch_memory_on(path)
         if memory is None:
             raise Refusal(ERROR, f"the spectra of {system.settings.product} are in the cards, not in memory")
+        memory.follow(system, self.spectra)
         words = (frame % system.ring * form.rows + row) * form.bins + bin_
         return ffi.cast("uint32_t *", memory.address(channel, words))

@@ -1,13 +1,20 @@
 """The memory of spectra that programs copy from directly, and when it is kept."""
 
+import ctypes
+import gc
 import mmap
+import threading
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sdk_bench import STRAIGHT, TICK, connect, internal
 
-from xsp3ioc.sdk import TimingSource, expected_frames
+from xsp3ioc.sdk import EmulatorSettings, TimingSource, Xspress3, expected_frames
 from xsp3ioc.sdk.cdef import ffi
+from xsp3ioc.sdk.emulator.path_table import PathTable
+from xsp3ioc.sdk.emulator.settings_file import VARIABLE
 
 PERIOD = 1000 + 80
 
@@ -187,3 +194,160 @@ def test_a_closed_handle_has_none():
     assert resolve(emulator) == -2
     assert pointer(emulator, 0, 0) == ffi.NULL
     assert emulator.xsp3_histogram_clear(0, 0, 4, 0, 1) == -2
+
+
+def test_pointers_stay_good(compile_program, run_program, tmp_path):
+    path = tmp_path / "changing.toml"
+    path.write_text("seed = 3")
+    program = compile_program(Path(__file__).parent / "again.c")
+    found = run_program(program, path, **{VARIABLE: str(path)})
+    totals = [str(expected_frames(EmulatorSettings(seed=seed), 800_000, 0, 1)[0].sum()) for seed in (3, 7)]
+    assert found == [
+        ["first", totals[0]], ["again", "1", "0"], ["run", totals[0]], ["larger", "1", "0"], ["fewer", "1", "1"],
+        ["closed", "1", "0"], ["replaced", "1", "0"], ["served", "1", totals[1]],
+    ]  # fmt: skip
+
+
+def test_a_memory_serves_the_next_system_of_its_size():
+    handle, emulator, clock = connect(frames=48)
+    internal(handle, 8, 1000)
+    handle.start()
+    clock.ticks(100_000)
+    handle.progress()
+    first = pointer(emulator, 3, 0)
+    assert words(emulator, 3, 7).any()
+    for frames in (48, 96, 48):
+        Xspress3.configure(emulator, frames=frames)
+        assert kept(emulator) and (pointer(emulator, 3, 0) == first) == (frames == 48)
+        assert not np.frombuffer(ffi.buffer(first, 4 * 4096 * 48), np.uint32).any()
+    Xspress3.configure(emulator, frames=48).close()
+    Xspress3.configure(emulator, frames=48)
+    assert not kept(emulator) and pointer(emulator, 3, 0) == first
+    del handle, emulator
+    gc.collect()
+    _, emulator, _ = connect(frames=48)
+    assert pointer(emulator, 3, 0) == first
+
+
+def test_what_was_complete_in_an_old_run_is_not_in_the_new_one(monkeypatch):
+    handle, emulator, clock = connect(frames=16)
+    resolve(emulator)
+    internal(handle, 10, 1000)
+    handle.start()
+    clock.ticks(100_000)
+    follow = emulator.memory(emulator.system(0)).follow
+
+    def late(*arguments):
+        monkeypatch.undo()
+        internal(handle, 10, 2000)  # as another thread would, while this one asks for the progress
+        handle.start()
+        follow(*arguments)
+
+    monkeypatch.setattr(emulator.memory(emulator.system(0)), "follow", late)
+    assert emulator.xsp3_scaler_check_progress(0) == 10
+    clock.ticks(100_000)
+    assert handle.progress().frames == 10
+    expected, _ = expected_frames(emulator.settings, 2000, 0, 10)
+    for frame in range(10):
+        assert np.array_equal(words(emulator, 1, frame), expected[frame, 1])
+
+
+def test_nobody_waits_for_a_long_catching_up(monkeypatch):
+    handle, emulator, clock = connect(frames=256)
+    resolve(emulator)
+    internal(handle, 200, 1000)
+    handle.start()
+    clock.ticks(PERIOD * 201)
+    reached, go_on = threading.Event(), threading.Event()
+    copy = emulator.spectra
+
+    def slow(*arguments):
+        reached.set()
+        assert go_on.wait(20)
+        return copy(*arguments)
+
+    monkeypatch.setattr(emulator, "spectra", slow)
+    thread = threading.Thread(target=emulator.xsp3_scaler_check_progress, args=(0,))
+    thread.start()
+    try:
+        assert reached.wait(20)
+        asking = threading.Thread(target=resolve, args=(emulator, 3))
+        asking.start()
+        asking.join(20)
+        assert not asking.is_alive()
+    finally:
+        go_on.set()
+        thread.join()
+    monkeypatch.undo()
+    expected, _ = expected_frames(emulator.settings, 1000, 199, 1)
+    assert np.array_equal(words(emulator, 3, 199), expected[0, 3])
+
+
+def test_frames_that_come_faster_than_they_are_copied(monkeypatch):
+    handle, emulator, clock = connect(frames=64)
+    resolve(emulator)
+    internal(handle, 0, 1000)
+    handle.start()
+    copy = emulator.spectra
+
+    def slow(*arguments):
+        clock.ticks(PERIOD * 20)
+        return copy(*arguments)
+
+    monkeypatch.setattr(emulator, "spectra", slow)
+    clock.ticks(PERIOD * 50)
+    assert handle.progress().frames == 50  # and it comes back
+
+
+# The table that shows where it is
+
+
+def buffers(built):
+    """The addresses in Xsp3Sys: [path][channel on it], 0 for none."""
+    table = (ctypes.c_char * 12648 * 34).in_dll(ctypes.CDLL(str(built / "libxspress3.so")), "Xsp3Sys")
+    return [[int.from_bytes(entry[at : at + 8], "little") for at in range(376, 376 + 16 * 656, 656)] for entry in table]
+
+
+def test_what_is_not_in_use_has_no_buffer(opened, built, tmp_path, monkeypatch):
+    path = tmp_path / "two.toml"
+    path.write_text("channels = 4\ncards = 2")
+    monkeypatch.setenv(VARIABLE, str(path))
+    opened.xsp3_close(0)
+    for cards, channels, shown in ((1, 2, {0: 2}), (2, 4, {1: 2, 2: 2}), (2, 3, {1: 2, 2: 1}), (1, 1, {0: 1})):
+        nothing = ffi.NULL
+        assert opened.xsp3_config_init(cards, 64, nothing, -1, nothing, channels, 1, nothing, 0, 0, 1, 0, 0) == 0
+        found = {entry: sum(map(bool, of)) for entry, of in enumerate(buffers(built)) if any(of)}
+        assert found == shown
+    opened.xsp3_close(0)
+    assert not np.any(buffers(built))
+
+
+def test_one_thread_at_a_time_writes_the_table():
+    handle, emulator, _ = connect()
+    entries = [
+        SimpleNamespace(
+            valid=0, sub_path=[0] * 16, features=SimpleNamespace(), histogram=[SimpleNamespace() for _ in range(16)]
+        )
+        for _ in range(34)
+    ]
+    table = PathTable(ffi, entries)
+    reached, go_on = threading.Event(), threading.Event()
+
+    def memory(_system):
+        reached.set()
+        assert go_on.wait(20)
+
+    emulator.memory = memory
+    first = threading.Thread(target=table.show, args=(emulator,))
+    first.start()
+    try:
+        assert reached.wait(20)
+        handle.close()
+        second = threading.Thread(target=table.show, args=(emulator,))
+        second.start()
+        second.join(0.2)
+    finally:
+        go_on.set()
+        first.join()
+    second.join()
+    assert entries[0].valid == 0 and entries[0].num_chan == 4
