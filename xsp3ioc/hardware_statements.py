@@ -78,6 +78,10 @@ STATEMENTS = (
     _inferred("mark2", "4.12", "an Xspress 3X Mk2 reports the Mini's generation", memory.mark2_generation),
     _inferred("refusals", "2.1", "bad handle -2, card or channel -3 or -4, argument -6, with a text", memory.refusals),
     _untested(
+        "fit-rest", "4.6", "num_tf * 4096 / (bins * rows) is rounded down where it does not divide",
+        "it does for numbers of frames that are a multiple of 16, and auxiliary rows are never formatted",
+    ),
+    _untested(
         "p3", "2.11", "the other engineering functions need not be exported", "a choice for the emulator, not a fact"
     ),
     _untested(

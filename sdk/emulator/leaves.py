@@ -35,6 +35,8 @@ _EVERY_CHANNEL = {
     "xsp3_setDeadtimeCorrectionParameters2",
 }  # fmt: skip
 """Functions for which a negative channel stands for all."""
+_NUMBER_OF_CHANNELS = {"xsp3_read_format": 3}
+"""Functions that say how many channels there are, and to which argument."""
 
 
 class OutsideLeaf(Exception):  # noqa: N818
@@ -107,7 +109,10 @@ def call_on_leaf(
     if not 1 <= count <= len(part.channels) - channel:
         raise OutsideLeaf("range", f"num_chan = {count} is outside 1..{len(part.channels) - channel}")
     given[place.channel] = part.channels[channel]
-    return function(*given)
+    answer = function(*given)
+    if name in _NUMBER_OF_CHANNELS:
+        given[_NUMBER_OF_CHANNELS[name]][0] = len(part.channels)
+    return answer
 
 
 def _card(name: str, part: Part, card: int) -> int:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 NEVER = -1
 """Frame number of a slot that holds no frame of this run."""
 
+_HALF = 1 << 31  # of the numbers of 32 bits
+
 
 class DoubleAcknowledge(Exception):  # noqa: N818
     """Frames were acknowledged that are not in use."""
@@ -106,10 +108,15 @@ class Ring:
     def acknowledge(self, frame: int, count: int, channel: int, channels: int) -> None:
         """Free the slots of `count` frames from `frame` (its low 32 bits) on, whatever they hold; any range is taken.
 
-        Raises `DoubleAcknowledge`, where acknowledging is compulsory, if one of them is free already.
+        Of the frames with these bits the one nearest to the next to begin is meant. Those below 0 have no slot. Raises
+        `DoubleAcknowledge`, where acknowledging is compulsory, if one of them is not in use.
         """
         rows = self._rows(channel, channels)
-        parts = self._parts(frame % self.frames, min(count, self.frames))
+        number = self.begun + (frame - self.begun + _HALF) % (2 * _HALF) - _HALF
+        before = min(max(-number, 0), count)
+        parts = self._parts((number + before) % self.frames, min(count - before, self.frames))
+        if self._compulsory and before:
+            raise DoubleAcknowledge
         if self._compulsory and not all(self._uses[rows, part].all() for part in parts):
             raise DoubleAcknowledge
         for part in parts:

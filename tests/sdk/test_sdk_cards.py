@@ -367,6 +367,15 @@ def test_cards_are_run_by_their_own_handles():
     assert handle.progress() == (5, 5, 0)
 
 
+def test_the_format_of_a_card_has_its_own_number_of_channels():
+    _, emulator, _ = connect(channels=7, cards=2)
+    numbers = [word("int *") for _ in range(5)]
+    for path, channel, expected in ((0, 6, 7), (1, 3, 4), (2, 2, 3)):
+        assert emulator.xsp3_read_format(path, channel, 0, *numbers) == OK
+        assert [number[0] for number in numbers] == [expected, 4096, 1, 1, 64]
+    assert emulator.xsp3_read_format(2, 3, 0, *numbers) == BAD_CHANNEL
+
+
 def test_a_card_of_a_mini_is_acknowledged_by_itself():
     handle, emulator, clock = cards_of("mini", cards=2, frames=8)
     internal(handle, 0, 1_000)

@@ -8,7 +8,7 @@ from sdk_bench import TICK, connect, internal, read, same, status
 
 from xsp3ioc.sdk import ErrorFlag, RunFlag, Xspress3Error, expected_frames
 from xsp3ioc.sdk.cdef import ffi
-from xsp3ioc.sdk.emulator.ring import NEVER, Ring
+from xsp3ioc.sdk.emulator.ring import NEVER, DoubleAcknowledge, Ring
 
 PERIOD = 1000 + 80
 
@@ -172,12 +172,48 @@ class PlainRing:
             self.begun += 1
 
     def acknowledge(self, frame, count):
-        for number in range(frame, frame + min(count, len(self.uses))):
-            self.uses[number % len(self.uses)] = 0
+        nearest = min(range(frame - 2**32, frame + 2**33, 2**32), key=lambda number: (abs(number - self.begun), number))
+        for number in range(nearest, nearest + min(count, 50)):
+            if number >= 0:
+                self.uses[number % len(self.uses)] = 0
 
     def oldest(self):
         waiting = [n for n, used in zip(self.holds, self.uses, strict=True) if used]
         return min(waiting, default=self.begun)
+
+
+@pytest.mark.parametrize("begun", [20, 2**32 - 3, 2**32, 2**32 + 2, 2**32 + 20, 5 * 2**32 + 7])
+@pytest.mark.parametrize("back", [10, 7, 5])
+def test_a_ring_of_no_power_of_two_beyond_32_bits(begun, back):
+    ring = Ring(10, 1, begun - 10)
+    ring.advance(begun)
+    ring.acknowledge(begun - back & 0xFFFFFFFF, 5, 0, 1)
+    freed = np.flatnonzero(ring.uses(0, 10, 0) == 0)
+    assert set(freed) == {(begun - back + index) % 10 for index in range(5)}
+
+
+@pytest.mark.parametrize("compulsory", [False, True])
+def test_frames_before_the_first_free_no_slot(compulsory):
+    ring = Ring(10, 1, compulsory=compulsory)
+    ring.advance(10)
+    for count in (1, 3):
+        if compulsory:
+            with pytest.raises(DoubleAcknowledge):
+                ring.acknowledge(0xFFFFFFFF, count, 0, 1)
+        else:
+            ring.acknowledge(0xFFFFFFFF, count, 0, 1)
+    assert ring.uses(0, 10, 0).tolist() == ([1] * 10 if compulsory else [0, 0] + [1] * 8)
+
+
+def test_a_refused_acknowledgement_frees_nothing():
+    ring = Ring(10, 1, compulsory=True)
+    ring.advance(10)
+    ring.acknowledge(0, 3, 0, 1)
+    ring.advance(12)
+    for frame, count in ((8, 5), (11, 3), (0, 11)):
+        with pytest.raises(DoubleAcknowledge):
+            ring.acknowledge(frame, count, 0, 1)
+        assert ring.uses(0, 10, 0).tolist() == [1, 1, 0] + [1] * 7
 
 
 steps = st.lists(
