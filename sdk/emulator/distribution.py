@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 
 from xsp3ioc.sdk.constants import BINS, Scaler
 from xsp3ioc.sdk.emulator.layout import (
-    CHARGE_SHARING,
-    CHARGE_SHARING_ENCODED,
-    GOOD_GRADE,
     GRADES,
-    PILEUP,
     TICKS_PER_GRADE,
     ChannelFormat,
+    edges,
 )
+from xsp3ioc.sdk.options import Aux1Mode
 
 Counts = NDArray[np.int64]
 
@@ -93,7 +91,7 @@ def seen(form: ChannelFormat, raw: NDArray[np.uint32]) -> Counts:
 def _kept(form: ChannelFormat, counts: Counts, scalers: NDArray[np.uint32]) -> Counts:
     if form.rejects_pileup:
         counts = counts - _piled_up(counts, scalers)
-    if form.aux1_mode == GOOD_GRADE:
+    if form.aux1_mode == Aux1Mode.good_grade:
         bad = min(-(-form.aux1_threshold // TICKS_PER_GRADE), GRADES - 1)
         counts = counts - _thinned(counts, 1 - (1 - _share_per_grade(scalers)) ** bad)
     return counts
@@ -103,9 +101,12 @@ def _aux1(form: ChannelFormat, counts: Counts, scalers: NDArray[np.uint32], want
     """Return the wanted rows of auxiliary data 1, or the wanted sub-frames."""
     if form.aux1_rows == 1:
         return {0: counts}
-    if form.aux1_mode in (CHARGE_SHARING, CHARGE_SHARING_ENCODED):  # the emulated elements share no charge
+    if form.aux1_mode in (
+        Aux1Mode.charge_sharing,
+        Aux1Mode.charge_sharing_encoded,
+    ):  # the emulated elements share no charge
         return {row: counts if row == 0 else np.zeros_like(counts) for row in wanted}
-    if form.aux1_mode == PILEUP and not form.sub_frames:
+    if form.aux1_mode == Aux1Mode.pileup and not form.sub_frames:
         piled = np.zeros_like(counts) if form.rejects_pileup else _piled_up(counts, scalers)
         return {0: counts - piled, 1: piled}
     shares = _sub_frame_shares(form, scalers) if form.sub_frames else _grade_shares(scalers)
@@ -181,7 +182,7 @@ def _binned(form: ChannelFormat, counts: Counts) -> Counts:
     if not form.regions:
         return counts.reshape(*counts.shape[:-1], form.bins, -1).sum(axis=-1)
     running = np.concatenate([np.zeros_like(counts[..., :1]), np.cumsum(counts, axis=-1)], axis=-1)
-    regions = np.concatenate([np.diff(running[..., region.edges], axis=-1) for region in form.regions], axis=-1)
+    regions = np.concatenate([np.diff(running[..., edges(region)], axis=-1) for region in form.regions], axis=-1)
     result = np.zeros((*counts.shape[:-1], form.bins), np.int64)
     used = min(regions.shape[-1], form.bins - 1)  # a format of less bits may have followed the regions
     result[..., :used] = regions[..., :used]

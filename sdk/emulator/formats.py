@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from xsp3ioc.sdk.companions import Region
 from xsp3ioc.sdk.constants import BINS, RunFlag, Status
 from xsp3ioc.sdk.emulator.arguments import check_bits, required
 from xsp3ioc.sdk.emulator.calls import (
@@ -17,24 +18,17 @@ from xsp3ioc.sdk.emulator.calls import (
 )
 from xsp3ioc.sdk.emulator.layout import (
     AUX1_ROWS,
-    CHARGE_SHARING_FLAGS,
-    CHARGE_SHARING_TYPES,
-    GOOD_GRADE,
-    NO_AUX,
-    PILEUP_REJECT,
-    TIMESTAMPED,
-    USER_TIMESTAMP,
+    CHARGE_SHARING,
     ChannelFormat,
     Layouts,
-    Region,
     region_fault,
 )
 from xsp3ioc.sdk.emulator.pool import Regions
 from xsp3ioc.sdk.emulator.system import System
+from xsp3ioc.sdk.options import Aux1Mode, FormatFlag
 
 MOST_REGIONS = 8
 
-_FORMAT_FLAGS = USER_TIMESTAMP | CHARGE_SHARING_FLAGS
 _MOST_AUX1_MODE = 15
 _MOST_SUB_FRAMES = 4096
 
@@ -113,7 +107,7 @@ class FormatFunctions(EmulatedCalls):
             system,
             channels,
             bits=bits,
-            aux1_mode=GOOD_GRADE if just_good else NO_AUX,
+            aux1_mode=Aux1Mode.good_grade if just_good else Aux1Mode.none,
             aux1_threshold=threshold,
             aux2_code=0,
             aux2_mode=0,
@@ -238,19 +232,22 @@ class FormatFunctions(EmulatedCalls):
 
 
 def _check_flags(flags: int) -> None:
-    signed = flags - (1 << 32) if flags > 0x7FFFFFFF else flags  # a caller without a C compiler may not know the sign
-    check_bits("flags", signed & ~PILEUP_REJECT, _FORMAT_FLAGS)
-    if (signed & CHARGE_SHARING_FLAGS) >> 1 == CHARGE_SHARING_TYPES:
+    word = flags & 0xFFFFFFFF if flags >= -0x80000000 else flags  # bit 31 of a C int is its sign
+    check_bits("flags", word, sum(FormatFlag))
+    if word & CHARGE_SHARING == CHARGE_SHARING:
         raise Refusal(RANGE_CHECK, f"flags = {flags:#x}: charge sharing is 0 (none), 1 (mark) or 2 (delete)")
 
 
 def _check_aux1(system: System, mode: int) -> None:
-    if mode != TIMESTAMPED:
+    if mode != Aux1Mode.list:
         check_range("aux1_mode", mode, 0, _MOST_AUX1_MODE)
     if mode not in AUX1_ROWS:
         raise Refusal(ERROR, f"aux1_mode = {mode} is not emulated: the number of rows that it makes is not known")
     family = system.settings.family
-    if family.compulsory_acknowledge and mode not in (NO_AUX, TIMESTAMPED if family.is_mark2 else NO_AUX):
+    if family.compulsory_acknowledge and mode not in (
+        Aux1Mode.none,
+        Aux1Mode.list if family.is_mark2 else Aux1Mode.none,
+    ):
         raise Refusal(RANGE_CHECK, f"aux1_mode = {mode}: {system.settings.product} has no auxiliary data, only 0")
 
 

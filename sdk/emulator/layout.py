@@ -6,46 +6,34 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xsp3ioc.sdk.companions import Region
 from xsp3ioc.sdk.constants import BINS
-
-NO_AUX, PILEUP, CHARGE_SHARING, CHARGE_SHARING_ENCODED, GOOD_GRADE = 0, 7, 10, 11, 15
-MIN_DISTANCE = 1
-TIMESTAMPED = 100
+from xsp3ioc.sdk.options import Aux1Mode, FormatFlag
 
 GRADES = 16
 TICKS_PER_GRADE = 8
 """The resolution grade of an event: how far off the nearest other event is, in these ticks."""
 
-AUX1_ROWS = {
-    NO_AUX: 1,
-    MIN_DISTANCE: GRADES,
-    PILEUP: 2,
-    CHARGE_SHARING: 16,
-    CHARGE_SHARING_ENCODED: 8,
-    GOOD_GRADE: 1,
-    TIMESTAMPED: 1,
+AUX1_ROWS: dict[int, int] = {
+    Aux1Mode.none: 1,
+    Aux1Mode.minimum_div8: GRADES,
+    Aux1Mode.pileup: 2,
+    Aux1Mode.charge_sharing: 16,
+    Aux1Mode.charge_sharing_encoded: 8,
+    Aux1Mode.good_grade: 1,
+    Aux1Mode.list: 1,
 }
 """Rows that each mode of auxiliary data 1 makes; what the other modes make is not published."""
 AUX2_BITS = (0, 4, 6, 8, 10, 12, 14, 16)
 
-PILEUP_REJECT = -0x80000000  # bit 31 of a C int
-USER_TIMESTAMP = 0x8
-CHARGE_SHARING_FLAGS = 0x6
-CHARGE_SHARING_TYPES = 3
+CHARGE_SHARING = FormatFlag.mark_charge_sharing | FormatFlag.delete_charge_sharing
+"""Of these flags there is one at most."""
 
 
-class Region(NamedTuple):
-    """Raw bins low..high, inclusive, that are kept as `bins` bins."""
-
-    low: int
-    high: int
-    bins: int
-
-    @property
-    def edges(self) -> NDArray[np.int64]:
-        """First raw bin of each kept bin, and the one after the last: int64 (bins + 1,)."""
-        width = self.high - self.low + 1
-        return self.low + -(-np.arange(self.bins + 1) * width // self.bins)
+def edges(region: Region) -> NDArray[np.int64]:
+    """Return the first raw bin of each kept bin, and the one after the last: int64 (bins + 1,)."""
+    width = region.high - region.low + 1
+    return region.low + -(-np.arange(region.bins + 1) * width // region.bins)
 
 
 def region_fault(regions: Sequence[Region], bins: int) -> str:
@@ -67,7 +55,7 @@ class ChannelFormat(NamedTuple):
     """What format_run, format_sub_frames, set_roi and bram_init have made of one channel."""
 
     bits: int = 12
-    aux1_mode: int = NO_AUX
+    aux1_mode: int = Aux1Mode.none
     aux1_threshold: int = 0
     aux2_code: int = 0
     aux2_mode: int = 0
@@ -100,7 +88,7 @@ class ChannelFormat(NamedTuple):
     @property
     def rejects_pileup(self) -> bool:
         """Whether pile-up is kept out of spectra and windows."""
-        return bool(self.flags & PILEUP_REJECT)
+        return bool(self.flags & FormatFlag.pileup_reject)
 
     @property
     def recounts(self) -> bool:
@@ -114,7 +102,7 @@ class ChannelFormat(NamedTuple):
             return np.arange(BINS) >> 12 - self.bits
         found, used = np.full(BINS, self.bins - 1), 0
         for region in self.regions:
-            widths = np.diff(region.edges)
+            widths = np.diff(edges(region))
             found[region.low : region.high + 1] = np.repeat(np.arange(used, used + region.bins), widths)
             used += region.bins
         return np.minimum(found, self.bins - 1)
@@ -122,7 +110,7 @@ class ChannelFormat(NamedTuple):
     @property
     def plain(self) -> bool:
         """Whether a frame is its drawn spectrum, with less bits of energy at most."""
-        masked = self.aux1_mode == GOOD_GRADE
+        masked = self.aux1_mode == Aux1Mode.good_grade
         return self.rows == 1 and not (masked or self.sub_frames or self.regions or self.recounts)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from xsp3ioc.sdk.cdef import ffi
+from xsp3ioc.sdk.companions import Region
 from xsp3ioc.sdk.constants import BINS, ClockFlag, ClockSource, Status
 from xsp3ioc.sdk.emulator.arguments import required_text
 from xsp3ioc.sdk.emulator.calls import (
@@ -24,7 +25,7 @@ from xsp3ioc.sdk.emulator.calls import (
 )
 from xsp3ioc.sdk.emulator.electronics import FAN_WORDS, MARKER_CHANNELS, REGISTERS, ClockChoice, Ringing
 from xsp3ioc.sdk.emulator.frame_source import Itfg
-from xsp3ioc.sdk.emulator.layout import Region, region_fault
+from xsp3ioc.sdk.emulator.layout import region_fault
 from xsp3ioc.sdk.emulator.markers import TRIGGER_INPUTS
 from xsp3ioc.sdk.emulator.pool import Regions
 from xsp3ioc.sdk.emulator.system import Sync, System

@@ -8,8 +8,9 @@ from sdk_bench import connect, internal
 
 from xsp3ioc.sdk import Scaler, expected_frames
 from xsp3ioc.sdk.cdef import ffi
+from xsp3ioc.sdk.companions import Region
 from xsp3ioc.sdk.emulator.distribution import lay_out, recounted, seen, sub_frame_scalers
-from xsp3ioc.sdk.emulator.layout import AUX1_ROWS, AUX2_BITS, ChannelFormat, Region, region_fault
+from xsp3ioc.sdk.emulator.layout import AUX1_ROWS, AUX2_BITS, ChannelFormat, region_fault
 
 TICKS = 400_000
 NO_AUX, MIN_DISTANCE, PILEUP, GOOD_GRADE, TIMESTAMPED = 0, 1, 7, 15, 100
