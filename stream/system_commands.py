@@ -265,7 +265,7 @@ class SystemCommands(Commanded):
         parameter = self.parameters["trigger_mode"]
         if value >= len(parameter.choices):
             shown = parameter.text(parameter.state(value))
-            self.say(f"Trigger mode {value}, {parameter.text(value)}: TriggerMode has no state for it, it shows {shown}")
+            self.say(f"Trigger mode {value}, {parameter.text(value)}: TriggerMode has no state for it, shows {shown}")
 
     def _put_invert_f0(self, value: int, channel: int | None) -> None:
         self._program_timing("invert_f0", value)
