@@ -192,12 +192,13 @@ def _summary(parameter: Parameter, value: Any, shape: tuple[int, ...], whole: in
     size = math.prod(shape) * ffi.sizeof(parameter.item)
     memory = ffi.buffer(value, size)
     kept = bytes(memory) if size <= whole else None
-    dtype = _dtype(parameter.item)
+    dtype = dtype_of(parameter.item)
     total = None if dtype is None else number(np.frombuffer(memory, dtype).sum().item())
     return Buffer(shape, zlib.crc32(memory), total, kept)
 
 
-def _dtype(item: Any) -> np.dtype[Any] | None:
+def dtype_of(item: Any) -> np.dtype[Any] | None:
+    """Return the dtype of a C number; none for structures."""
     if item.kind != "primitive":
         return None
     letter = "f" if item.cname in ("float", "double") else "u" if item.cname.startswith("u") else "i"

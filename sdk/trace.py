@@ -31,6 +31,7 @@ WHOLE = 4096
 """Bytes up to which the content of a buffer is kept, unless told otherwise."""
 LIMIT = 128 << 20
 """Bytes of a part of a trace, unless told otherwise."""
+_END_BYTES = 64
 
 FREQUENT = frozenset(
     name
@@ -96,12 +97,22 @@ class Call(Line, tag="call", frozen=True, kw_only=True):
     """The library's message, or the exception, of a call that failed."""
 
 
+class End(Line, tag="end", frozen=True, kw_only=True):
+    """The last line of a part that was closed; one without was cut, or its program killed."""
+
+    calls: int
+    """How many calls stand in this part."""
+    goes_on: bool = False
+    """There is another part."""
+
+
 class TracedLibrary:
     """A library whose calls are recorded in `path`.
 
     `path` holds the beginning. When it has `limit` bytes, `path`.new goes on, and when that is full it becomes
     `path`.old, over the older one: the beginning and the latest are always there, three parts at most. Each line is
-    written in one go when its call has returned, so a crash loses none but what had not returned. Buffers stand with
+    written in one go when its call has returned, so a crash loses none but what had not returned; the last line of
+    each part that is complete says so. Buffers stand with
     shape, sum and CRC32, those of up to `whole` bytes with their content. Raises OSError if the file cannot be made;
     what goes wrong later ends the trace and is logged, and the calls go on.
     """
@@ -123,7 +134,7 @@ class TracedLibrary:
         self._path, self._whole, self._limit = path, whole, limit
         self._clock = clock
         self._lock = threading.Lock()
-        self._part = self._size = self._calls = 0
+        self._part = self._size = self._calls = self._written = 0
         self._header = Header(
             format=FORMAT,
             xsp3ioc=__version__,
@@ -142,9 +153,24 @@ class TracedLibrary:
     def close(self) -> None:
         """End the recording; the library can still be used."""
         with self._lock:
-            self._end()
+            try:
+                self._end()
+            except OSError as error:
+                self._give_up(error)
 
-    def _end(self) -> None:
+    def _end(self, *, goes_on: bool = False) -> None:
+        if self._file is not None:
+            self._put(msgspec.json.encode(End(calls=self._written, goes_on=goes_on)) + b"\n")
+            self._file.close()
+            self._file = None
+
+    def _put(self, text: bytes) -> None:
+        if self._file is not None and self._file.write(text) != len(text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def _give_up(self, error: OSError) -> None:
+        """End without the last line: what is here is not all."""
+        log.warning("The trace %s ends here: %s", self._path, error.strerror or error)
         file, self._file = self._file, None
         if file is not None:
             file.close()
@@ -153,7 +179,7 @@ class TracedLibrary:
         date = datetime.datetime.now(datetime.timezone.utc).isoformat()
         header = msgspec.structs.replace(self._header, date=date, part=self._part)
         file = path.open("wb", buffering=0)
-        self._size = file.write(msgspec.json.encode(header) + b"\n")
+        self._size, self._written = file.write(msgspec.json.encode(header) + b"\n"), 0
         return file
 
     def __getattr__(self, name: str) -> Any:
@@ -226,18 +252,17 @@ class TracedLibrary:
             if self._file is None:
                 return
             try:
-                if self._size + len(text) > self._limit:
+                if self._size + len(text) + _END_BYTES > self._limit:
                     self._next_part()
-                if self._file.write(text) != len(text):
-                    raise OSError(errno.ENOSPC, "No space left on device")
+                self._put(text)
                 self._size += len(text)
+                self._written += isinstance(line, Call)
             except OSError as error:
-                log.warning("The trace %s ends here: %s", self._path, error.strerror or error)
-                self._end()
+                self._give_up(error)
 
     def _next_part(self) -> None:
         new = self._path.with_name(self._path.name + ".new")
-        self._end()
+        self._end(goes_on=True)
         if self._part:
             new.replace(self._path.with_name(self._path.name + ".old"))
         self._part += 1

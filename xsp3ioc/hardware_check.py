@@ -21,7 +21,7 @@ from xsp3ioc import __version__
 from xsp3ioc.configuration import Configuration, ConfigurationError, read_configuration
 from xsp3ioc.hardware_bench import Bench
 from xsp3ioc.hardware_host import host_sections, shared_segments, symbols
-from xsp3ioc.hardware_identity import identity, trace_sections
+from xsp3ioc.hardware_identity import NO_END, identity, trace_sections
 from xsp3ioc.hardware_report import DIFFERS, NOT_TESTABLE, OK, Report, Section, plain
 from xsp3ioc.hardware_statements import STATEMENTS, examine
 from xsp3ioc.opening import open_library
@@ -86,10 +86,7 @@ def main(arguments: list[str]) -> int:
         _refuse_same_file(options)
         configuration = None if options.replay else _configuration(options)
         report = _report(options)
-        if configuration is None:
-            code = _replay(Path(options.replay), report)
-        else:
-            code = _check(configuration, options, report)
+        code = _check(configuration, options, report) if configuration else _replay(Path(options.replay), report)
         return EXIT_FAILED if report.lost else code
     except (ConfigurationError, TraceError, Xspress3Error, OSError) as error:
         sys.stderr.write(f"xsp3ioc hardware-check: {plain(str(error))}\n")
@@ -269,7 +266,17 @@ def _replay(path: Path, report: Report) -> int:
     replayed = ReplayedLibrary(trace, strict=own)
     library = cast(Library, replayed)
     report.add(symbols(library))
-    return _examine(library, program, report, None, replayed.clock, replayed.sleep)
+    try:
+        code = _examine(library, program, report, None, replayed.clock, replayed.sleep)
+    except (TraceError, Xspress3Error) as error:
+        if trace.end is not None:
+            raise
+        report.note(str(error))
+    if trace.end is not None:
+        return code
+    stuck = f" These were entered and never returned: {', '.join(trace.unreturned)}." if trace.unreturned else ""
+    report.note(NO_END + stuck)
+    return EXIT_DIFFERS
 
 
 class _Watch:

@@ -10,6 +10,7 @@ from xsp3ioc.sdk import Library, MissingFunction, Xspress3, Xspress3Error
 from xsp3ioc.sdk.cdef import ffi
 from xsp3ioc.sdk.emulator.replay import Trace, TraceError
 
+NO_END = "The trace has no end: the program that wrote it was killed, or it was cut."
 _MOST_ERRORS = 50
 _PRODUCTS = ("Xspress3", "Xspress3 with Virtex-7", "Mini or 3X", "Xspress4")
 _MAJORS_PER_PRODUCT = 16
@@ -81,16 +82,22 @@ def _firmware(handle: Xspress3) -> str:
     return f"{handle.revision:#010x}: detector {found.detector}, major {found.major} ({product}), minor {found.minor}"
 
 
+def _end(trace: Trace) -> str:
+    if trace.end is None:
+        return "MISSING, the last line is cut" if trace.cut else "MISSING"
+    return f"complete part; goes on in {trace.path.name}.new or .old" if trace.end.goes_on else "complete"
+
+
 def trace_sections(trace: Trace) -> Iterator[Section]:
     """Say where a trace comes from, what was called how often and how long, and what failed."""
     header = trace.header
     rows = [(name, str(getattr(header, name))) for name in ("library", "sha256", "date", "host", "system", "xsp3ioc")]
     rows += [(name, str(value)) for name, value in header.program.items() if value not in (None, "")]
     rows.append(("calls", str(len(trace.calls))))
-    rows.append(("end", "cut short" if trace.cut else "complete lines"))
+    rows.append(("end", _end(trace)))
     if trace.unreturned:
         rows.append(("entered, never returned", ", ".join(trace.unreturned)))
-    yield Section(f"Trace {trace.path.name}", ("what", "value"), rows)
+    yield Section(f"Trace {trace.path.name}", ("what", "value"), rows, "" if trace.end else NO_END)
     times: dict[str, list[float]] = defaultdict(list)
     failed: dict[str, int] = defaultdict(int)
     errors = []

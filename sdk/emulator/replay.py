@@ -13,15 +13,17 @@ import msgspec
 
 from xsp3ioc.sdk.binding import Library
 from xsp3ioc.sdk.cdef import ffi, prototypes
+from xsp3ioc.sdk.emulator.damage import damage
 from xsp3ioc.sdk.errors import MissingFunction
 from xsp3ioc.sdk.signatures import Buffer, Number, Parameter, Plain, Signature, signature
-from xsp3ioc.sdk.trace import FORMAT, Call, Entered, Header
+from xsp3ioc.sdk.trace import FORMAT, Call, End, Entered, Header
 
 _LONGEST_LINE = 256 << 20
 _MOST_CALLS = 5_000_000
 _MESSAGE_BYTES = 1024
 _NOT_IN_TRACE = -1
-_Lines = msgspec.json.Decoder(Header | Entered | Call)
+_Line = Header | Entered | Call | End
+_Lines = msgspec.json.Decoder(_Line)
 
 
 class TraceError(Exception):
@@ -44,24 +46,29 @@ class Trace:
         self.calls: list[Recorded] = []
         self.cut = False
         """The last line is not complete: the recording program was killed, or its disk was full."""
+        self.end: End | None = None
+        """The last line of a trace that was closed; none if the program was killed, or the file was cut."""
         entered: dict[int, str] = {}
+        returned: set[int] = set()
         try:
             with path.open("rb") as file:
                 header = self._line(file, 1)
+                if header is None:
+                    raise TraceError(f"{path} is empty, no trace")
                 if not isinstance(header, Header) or header.format != FORMAT:
                     raise TraceError(f"{path} is not a trace of this format: it should begin with a header of {FORMAT}")
                 self.header: Header = header
                 number = 1
                 while (line := self._line(file, number := number + 1)) is not None:
-                    self._take(line, number, entered)
+                    self._take(line, number, entered, returned)
         except OSError as error:
             raise TraceError(f"cannot read {path}: {error.strerror or error}") from None
         self.unreturned = list(entered.values())
         """Functions that were entered and from which nothing came back: they hung, crashed, or ran at the end."""
 
-    def _line(self, file: BinaryIO, number: int) -> Header | Entered | Call | None:
+    def _line(self, file: BinaryIO, number: int) -> _Line | None:
         text = file.readline(_LONGEST_LINE)
-        if not text.strip():
+        if not text:
             return None
         try:
             return _Lines.decode(text)
@@ -69,20 +76,43 @@ class Trace:
             if number > 1 and not text.endswith(b"\n"):
                 self.cut = True
                 return None
-            raise TraceError(f"{self.path} line {number}: {error}") from None
+            what = "is no line of a trace" if number == 1 else "the trace is damaged"
+            raise TraceError(f"{self.path} line {number}: {what}: {error}") from None
 
-    def _take(self, line: Header | Entered | Call, number: int, entered: dict[int, str]) -> None:
-        if isinstance(line, Header):
-            raise TraceError(f"{self.path} line {number}: a second header")
-        if line.f not in prototypes():
-            raise TraceError(f"{self.path} line {number}: {line.f[:80]!r} is no function of libxspress3")
+    def _take(self, line: _Line, number: int, entered: dict[int, str], returned: set[int]) -> None:
+        if found := self._damage(line, entered, returned):
+            raise TraceError(f"{self.path} line {number}: the trace is damaged: {found}")
+        if isinstance(line, End):
+            self.end = line
         if isinstance(line, Entered):
             entered[line.n] = line.f
+        if not isinstance(line, Call):
             return
         entered.pop(line.n, None)
+        returned.add(line.n)
         self.calls.append(Recorded(number, line))
         if len(self.calls) > _MOST_CALLS:
             raise TraceError(f"{self.path} has more than {_MOST_CALLS} calls")
+
+
+    def _damage(self, line: _Line, entered: dict[int, str], returned: set[int]) -> str:
+        """Say why a line cannot stand here; nothing where it can."""
+        if self.end is not None:
+            return "it goes on after its end"
+        if isinstance(line, Header):
+            return "a second header"
+        if isinstance(line, End):
+            there = len(self.calls)
+            return "" if line.calls == there else f"its end speaks of {line.calls} calls, and {there} are there"
+        if line.f not in prototypes():
+            return f"{line.f[:80]!r} is no function of libxspress3"
+        if line.n in returned or (isinstance(line, Entered) and line.n in entered):
+            return f"call {line.n} stands there twice"
+        if isinstance(line, Entered):
+            return ""
+        if entered.get(line.n, line.f) != line.f:
+            return f"call {line.n} was entered as {entered[line.n]}"
+        return damage(line)
 
 
 class ReplayedLibrary:
@@ -166,7 +196,10 @@ class ReplayedLibrary:
     def _strictly(self, known: Signature, args: tuple[Any, ...]) -> Recorded:
         recorded, at = self._recorded.get(known.name, []), self._at[known.name]
         if at == len(recorded):
-            raise TraceError(f"{self._trace.path}: {known.name} was called {at} times, not once more")
+            if known.name in self._trace.unreturned:
+                raise TraceError(f"{self._trace.path}: {known.name} was entered and never returned")
+            after = "not once more" if self._trace.end else "before the trace breaks off"
+            raise TraceError(f"{self._trace.path}: {known.name} was called {at} times, {after}")
         found = recorded[at]
         difference = _difference(known, args, found.call)
         if difference:

@@ -96,12 +96,36 @@ def test_every_product_is_as_expected(runs, product):
     assert called[-2:] == ["xsp3_histogram_stop", "xsp3_close"]
 
 
+@pytest.mark.parametrize("part", [0.02, 0.6, 0.99])
+def test_a_trace_that_was_cut_between_lines_is_no_healthy_one(runs, tmp_path, part):
+    found = (runs[0]["mini"] / "trace.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "cut.jsonl").write_bytes(b"".join(found[: int(part * len(found))]))
+    result = check(tmp_path, "--replay", "cut.jsonl", "--report", "report.md")
+    assert result.returncode == 1, result.stderr
+    last = " ".join(result.stdout.split()[-40:])
+    assert "The trace has no end: the program that wrote it was killed, or it was cut." in last
+    report = (tmp_path / "report.md").read_text()
+    assert "| end | MISSING |" in report and "DIFFERS" not in outcomes(report).values()
+
+
+@pytest.mark.parametrize("function", ["xsp3_config", "xsp3_get_revision"])
+def test_the_trace_of_a_hung_call_names_it_last(tmp_path, function):
+    config = faults(tmp_path, hang={function: [1, 60.0]})
+    assert check(tmp_path, "--config", config, "--patience", "1", "--trace", "trace.jsonl").returncode == 2
+    result = check(tmp_path, "--replay", "trace.jsonl")
+    assert (result.returncode, result.stderr) == (1, "")
+    assert " ".join(result.stdout.split()).endswith(f"These were entered and never returned: {function}.")
+    assert f"{function} was entered and never returned" in " ".join(result.stdout.split())
+    assert "was called 0 times" not in result.stdout
+
+
 @pytest.mark.parametrize("product", ["mini", "xspress4"])
 def test_a_replay_comes_to_the_same(runs, tmp_path, product):
     directory = runs[0][product]
     result = check(tmp_path, "--replay", directory / "trace.jsonl", "--report", "replayed.md")
     assert result.returncode == 0, result.stdout + result.stderr
     report = (tmp_path / "replayed.md").read_text()
+    assert "| end | complete |" in report and "no end" not in report
     assert outcomes(report) == outcomes((directory / "report.md").read_text())
     assert re.search(r"\| xsp3_config \| 1 \| 0 \| [\d.]+ \| [\d.]+ \|", report)
     assert f"| model | {MODELS[product]} |" in report
@@ -260,6 +284,7 @@ def test_a_trace_cannot_write_to_the_terminal(tmp_path):
     (tmp_path / "trace.jsonl").write_text(
         '{"line":"trace","format":1,"xsp3ioc":"\\u001b]0;x\\u0007","library":"[red]\\u001b[2J|x"}\n'
         '{"line":"call","n":0,"t":0,"dt":0,"thread":"","f":"xsp3_config","r":-1,"error":"a\\u001b[31m\\nb"}\n'
+        '{"line":"end","calls":1}\n'
     )
     result = check(tmp_path, "--replay", "trace.jsonl", "--report", "report.md")
     assert result.returncode == 2
@@ -273,9 +298,11 @@ def test_a_trace_cannot_write_to_the_terminal(tmp_path):
 def test_a_trace_of_absurd_numbers(tmp_path):
     config = '{"line":"call","n":0,"t":0,"dt":0,"thread":"","f":"xsp3_config","r":0}\n'
     header = '{"line":"trace","format":1,"xsp3ioc":"","library":""}\n'
-    channels = config.replace("xsp3_config", "xsp3_get_num_chan").replace('"r":0', '"r":2000000000')
-    cards = config.replace("xsp3_config", "xsp3_get_num_cards")
-    (tmp_path / "trace.jsonl").write_text(header + config + channels + cards)
+    channels = config.replace("xsp3_config", "xsp3_get_num_chan").replace('"n":0', '"n":1')
+    channels = channels.replace('"r":0', '"r":2000000000')
+    cards = config.replace("xsp3_config", "xsp3_get_num_cards").replace('"n":0', '"n":2')
+    end = '{"line":"end","calls":3}\n'
+    (tmp_path / "trace.jsonl").write_text(header + config + channels + cards + end)
     result = check(tmp_path, "--replay", "trace.jsonl")
     assert result.returncode == 2
     assert "2000000000 channels" in result.stderr

@@ -90,7 +90,10 @@ def traced():
 def recorded(tmp_path, traced):
     """A trace with all that was read, and what the program had learned."""
     path, clock = tmp_path / "trace.jsonl", Clock()
-    return path, acquire(traced(emulator(clock), path, whole=ALL), clock.ticks)
+    library = traced(emulator(clock), path, whole=ALL)
+    learned = acquire(library, clock.ticks)
+    library.close()
+    return path, learned
 
 
 def test_a_replay_gives_what_was_recorded(recorded):
@@ -234,10 +237,10 @@ def test_absurd_counts_are_not_believed(tmp_path, traced):
 @pytest.mark.parametrize("ending", ["", "{", '{"line":"call","n":'])
 def test_a_cut_line_is_left_out(recorded, ending):
     path, learned = recorded
-    with path.open("a") as file:
-        file.write(ending)
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]) + ending)
     trace = Trace(path)
     assert trace.cut == bool(ending)
+    assert trace.end is None
     assert acquire(ReplayedLibrary(trace)) == learned
 
 
@@ -265,6 +268,7 @@ def test_a_killed_process_leaves_all_but_the_last_call(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     trace = Trace(path)
+    assert trace.end is None
     assert [call.f for _, call in trace.calls][-1] == "xsp3_scaler_check_progress_details"
     assert trace.unreturned == ["xsp3_format_run"]
 
@@ -282,6 +286,7 @@ def test_a_full_part_is_followed_by_the_next(tmp_path, traced):
     first, old, new = (Trace(part) for part in parts)
     assert first.calls[0].call.f == "xsp3_config"
     assert new.calls[-1].call.n == polls
+    assert [part.end and part.end.goes_on for part in (first, old, new)] == [True, True, None]
     assert new.calls[0].call.n == old.calls[-1].call.n + 1
     assert (first.header.part, old.header.part) == (0, new.header.part - 1)
 
@@ -335,7 +340,7 @@ BAD_LINES = {
 def test_what_is_no_trace_is_refused(tmp_path, line, message, traced):
     path = tmp_path / "trace.jsonl"
     traced(emulator(), path).close()
-    header = path.read_bytes()
+    header = path.read_bytes().splitlines(keepends=True)[0]
     good = b'{"line":"enter","n":0,"f":"xsp3_config"}\n'
     path.write_bytes(header + good + line + b"\n" + good)
     with pytest.raises(TraceError, match=message):
@@ -347,6 +352,84 @@ def test_what_does_not_begin_as_a_trace_is_refused(tmp_path, content):
     path = tmp_path / "trace.jsonl"
     path.write_bytes(content)
     with pytest.raises(TraceError, match="trace.jsonl"):
+        Trace(path)
+
+
+def test_the_end_counts_the_calls(recorded):
+    path, _ = recorded
+    trace = Trace(path)
+    assert (trace.end.calls, trace.end.goes_on) == (len(trace.calls), False)
+    assert lines(path)[-1] == {"line": "end", "calls": len(trace.calls)}
+
+
+def test_an_empty_file_is_no_trace(tmp_path):
+    (tmp_path / "trace.jsonl").touch()
+    with pytest.raises(TraceError, match="trace.jsonl is empty, no trace"):
+        Trace(tmp_path / "trace.jsonl")
+
+
+def without_a_call(found, at):
+    del found[at]
+    return len(found)
+
+
+def twice(found, at):
+    found.insert(at + 1, found[at])
+    return at + 2
+
+
+def blank(found, at):
+    found.insert(at, None)
+    return at + 1
+
+
+def no_result(found, at):
+    found[at]["r"] = None
+    return at + 1
+
+
+def another_crc(found, at):
+    found[at]["returned_buffers"]["dest"]["crc32"] ^= 1
+    return at + 1
+
+
+def another_sum(found, at):
+    found[at]["returned_buffers"]["dest"]["sum"] += 1
+    return at + 1
+
+
+def other_bytes(found, at):
+    whole = found[at]["returned_buffers"]["dest"]["whole"]
+    found[at]["returned_buffers"]["dest"]["whole"] = ("B" if whole[0] == "A" else "A") + whole[1:]
+    return at + 1
+
+
+def shorter(found, at):
+    found[at]["returned_buffers"]["dest"]["whole"] = found[at]["returned_buffers"]["dest"]["whole"][:-8]
+    return at + 1
+
+
+@pytest.mark.parametrize(
+    "damage, function, message",
+    [
+        (without_a_call, "xsp3_get_num_chan", r"its end speaks of \d+ calls, and \d+ are there"),
+        (twice, "xsp3_histogram_clear", r"call \d+ stands there twice"),
+        (blank, "xsp3_histogram_clear", ""),
+        (no_result, "xsp3_get_clock_period", "xsp3_get_clock_period: there is no result"),
+        (no_result, "xsp3_get_num_chan", "xsp3_get_num_chan: there is no result"),
+        (another_crc, "xsp3_scaler_read", "xsp3_scaler_read: dest has bytes with CRC"),
+        (another_sum, "xsp3_scaler_read", "xsp3_scaler_read: dest has the sum"),
+        (other_bytes, "xsp3_scaler_read", "xsp3_scaler_read: dest has bytes with CRC"),
+        (shorter, "xsp3_scaler_read", r"xsp3_scaler_read: dest has \d+ bytes where"),
+    ],
+)
+def test_damage_is_named_with_its_line(recorded, damage, function, message):
+    path, _ = recorded
+    found = lines(path)
+    at = next(i for i, line in enumerate(found) if line["line"] == "call" and line["f"] == function)
+    number = damage(found, at)
+    path.write_text("".join("\n" if line is None else json.dumps(line) + "\n" for line in found))
+    with pytest.raises(TraceError, match=f"trace.jsonl line {number}: the trace is damaged: {message}"):
         Trace(path)
 
 
