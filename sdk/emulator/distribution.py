@@ -101,10 +101,7 @@ def _aux1(form: ChannelFormat, counts: Counts, scalers: NDArray[np.uint32], want
     """Return the wanted rows of auxiliary data 1, or the wanted sub-frames."""
     if form.aux1_rows == 1:
         return {0: counts}
-    if form.aux1_mode in (
-        Aux1Mode.charge_sharing,
-        Aux1Mode.charge_sharing_encoded,
-    ):  # the emulated elements share no charge
+    if form.aux1_mode in (Aux1Mode.charge_sharing, Aux1Mode.charge_sharing_encoded):  # the elements share none
         return {row: counts if row == 0 else np.zeros_like(counts) for row in wanted}
     if form.aux1_mode == Aux1Mode.pileup and not form.sub_frames:
         piled = np.zeros_like(counts) if form.rejects_pileup else _piled_up(counts, scalers)

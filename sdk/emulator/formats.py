@@ -187,7 +187,10 @@ class FormatFunctions(EmulatedCalls):
 
     @emulated
     def xsp3_set_window(self, path: int, channel: int, window: int, low: int, high: int) -> int:
-        """Set the inclusive limits of an in-window scaler, in raw bins."""
+        """Set the inclusive limits of an in-window scaler, in raw bins.
+
+        Frames that were taken are counted anew; in real electronics they are not.
+        """
         system = self.system(path)
         channels = check_channel(system, channel)
         check_range("win", window, 0, 1)
@@ -211,7 +214,7 @@ class FormatFunctions(EmulatedCalls):
 
     @emulated
     def xsp3_set_good_thres(self, path: int, channel: int, threshold: int) -> int:
-        """Set the lowest bin that AllGood counts."""
+        """Set the lowest bin that AllGood counts, also in the frames that were taken."""
         system = self.system(path)
         channels = check_channel(system, channel)
         check_range("good_thres", threshold, 0, BINS - 1)
@@ -244,10 +247,8 @@ def _check_aux1(system: System, mode: int) -> None:
     if mode not in AUX1_ROWS:
         raise Refusal(ERROR, f"aux1_mode = {mode} is not emulated: the number of rows that it makes is not known")
     family = system.settings.family
-    if family.compulsory_acknowledge and mode not in (
-        Aux1Mode.none,
-        Aux1Mode.list if family.is_mark2 else Aux1Mode.none,
-    ):
+    allowed = (Aux1Mode.none, Aux1Mode.list) if family.is_mark2 else (Aux1Mode.none,)
+    if family.compulsory_acknowledge and mode not in allowed:
         raise Refusal(RANGE_CHECK, f"aux1_mode = {mode}: {system.settings.product} has no auxiliary data, only 0")
 
 
