@@ -1,5 +1,6 @@
 """Shared memory that a killed process has left behind: found, and removed if it is surely nobody's."""
 
+import fcntl
 import logging
 import os
 import stat
@@ -26,7 +27,7 @@ class Segment(NamedTuple):
     owner: int
     users: tuple[int, ...]
     unknown: tuple[int, ...] = ()
-    """Live processes of our own user that may use it: they do not let us look into them."""
+    """Live processes of our own user that may use it: they do not let us look into them, nor does the kernel say."""
 
     @property
     def ours(self) -> bool:
@@ -82,8 +83,28 @@ def segments(directory: Path = SHARED_MEMORY, pattern: str = PATTERN) -> list[Se
         if stat.S_ISREG(status.st_mode):
             names, file = {str(path), os.path.realpath(path)}, (status.st_dev, status.st_ino)
             users = tuple(use.pid for use in uses if file in use.files or not use.paths.isdisjoint(names))
-            found.append(Segment(path, status.st_size, status.st_uid, users, unknown))
+            hidden = () if unknown and _unused(path) else unknown
+            found.append(Segment(path, status.st_size, status.st_uid, users, hidden))
     return found
+
+
+def _unused(path: Path) -> bool:
+    """Whether the kernel says that nobody has a file of ours open or mapped; False if it does not say so.
+
+    It grants a lease for writing only where no other has the file open (fcntl(2), F_SETLEASE), and a mapping does.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def remove_stale_segments(directory: Path = SHARED_MEMORY, pattern: str = PATTERN) -> list[Path]:
