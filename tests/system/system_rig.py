@@ -32,9 +32,13 @@ class Rig:
         self.settings = msgspec.convert(size | tables.get("emulator", {}), EmulatorSettings)
         self.server = ServerProcess(directory, *arguments, **tables)
         self._desks: list[Desk] = []
-        self.ca = self.client()
-        if tables.get("server", {}).get("connect", True):
-            self.ca.wait_for("det1:CONNECTED", 1)
+        try:
+            self.ca = self.client()
+            if tables.get("server", {}).get("connect", True):
+                self.ca.wait_for("det1:CONNECTED", 1)
+        except BaseException:
+            self.end()  # nobody else would
+            raise
 
     def client(self):
         """Another libca client."""
