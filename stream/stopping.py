@@ -47,9 +47,10 @@ class Stopping(SystemCommands, FileCommands):
             if not again and self.state is State.acquiring:
                 self.update("detector_state", self.parameters["detector_state"].choices.index("Aborting"))
         if again:
-            series.abandoned.set()
+            # The file first: a series that saw itself given up before would end without the file's error.
             if series.recorded and not series.flushed.is_set():
                 self.recorder.abandon("Abandoned by a second stop")
+            series.abandoned.set()
 
     def _answer_stops(self) -> None:
         """Tell those who wait too long for a stop what it waits for."""
