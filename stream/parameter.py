@@ -9,6 +9,8 @@ from typing import Any
 
 STRING_LENGTH = 40
 """Text that fits an EPICS string, with its final zero."""
+NO_YES = ("No", "Yes")
+DISABLE_ENABLE = ("Disable", "Enable")
 
 
 @dataclass(frozen=True, eq=False)

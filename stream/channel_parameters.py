@@ -1,0 +1,79 @@
+"""Parameters of each channel: its settings, and what the latest frame says."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xsp3ioc.stream.detector_parameters import BINS
+from xsp3ioc.stream.parameter import Parameter
+
+
+def _threshold(pv: str, doc: str) -> Parameter:
+    return Parameter(0, doc, pv=pv, unit="bin", low=0, high=BINS - 1, per_channel=True)
+
+
+def _scaler(index: int, doc: str) -> Parameter:
+    return Parameter(
+        0.0, doc, pv=f"/C{{chan}}SCA:{index}:Value_RBV", precision=4, writable=False, per_channel=True
+    )
+
+
+class ChannelParameters:
+    """One value per channel each."""
+
+    # per channel: settings
+    good_threshold = _threshold("C{chan}_SCA4_THRESHOLD", "Lowest bin that counts as good event")
+    window1_low = _threshold("C{chan}_SCA5_LLM", "Window 1, lowest bin")
+    window1_high = _threshold("C{chan}_SCA5_HLM", "Window 1, highest bin")
+    window2_low = _threshold("C{chan}_SCA6_LLM", "Window 2, lowest bin")
+    window2_high = _threshold("C{chan}_SCA6_HLM", "Window 2, highest bin")
+    event_width = Parameter(
+        5.0, "Dead ticks per event, less one", pv="/C{chan}:EventWidth", unit="ticks", low=0, high=1023, precision=1,
+        per_channel=True, readback=False,
+    )  # fmt: skip
+    energy_offset = Parameter(
+        0.0, "Energy at bin 0", pv="/C{chan}:EnergyOffset", unit="eV", precision=2, per_channel=True
+    )
+    energy_slope = Parameter(
+        10.0, "Energy per bin", pv="/C{chan}:EnergySlope", unit="eV", low=1e-3, precision=4, per_channel=True
+    )
+
+    # per channel: the latest frame
+    mca = Parameter(
+        np.zeros(0), "Spectrum of the latest frame", pv="/MCA{chan}:ArrayData", unit="", length=BINS,
+        writable=False, per_channel=True,
+    )  # fmt: skip
+    mca_sum = Parameter(
+        np.zeros(0), "Sum of the spectra since the last erase", pv="/MCASUM{chan}:ArrayData", length=BINS,
+        writable=False, per_channel=True,
+    )  # fmt: skip
+    clock_ticks = _scaler(0, "Live clock ticks")
+    reset_ticks = _scaler(1, "Ticks lost to resets")
+    reset_count = _scaler(2, "Resets")
+    all_events = _scaler(3, "All events")
+    all_good = _scaler(4, "Events above the threshold")
+    window1 = _scaler(5, "Events in window 1")
+    window2 = _scaler(6, "Events in window 2")
+    pileup = _scaler(7, "Events seen as pile-up")
+    event_width_used = _scaler(8, "Event width in use, ticks")
+    scaler_dt_factor = _scaler(9, "Dead-time correction factor")
+    scaler_dt_percent = _scaler(10, "Dead time, percent")
+    total_ticks = Parameter(
+        0.0, "Total clock ticks", pv="/C{chan}:TotalTicks_RBV", writable=False, per_channel=True
+    )
+    dead_time = Parameter(
+        0.0, "Dead time of the latest frame", pv="/C{chan}:DeadTime_RBV", unit="%", precision=5, writable=False,
+        per_channel=True,
+    )  # fmt: skip
+    dt_factor = Parameter(
+        1.0, "Dead-time correction factor of the latest frame", pv="/C{chan}:DTFactor_RBV", precision=5,
+        writable=False, per_channel=True,
+    )  # fmt: skip
+    output_rate = Parameter(
+        0.0, "Output count rate of the latest frame", pv="/C{chan}:OCR_RBV", unit="cps", precision=1, writable=False,
+        per_channel=True,
+    )  # fmt: skip
+    input_rate = Parameter(
+        0.0, "Input count rate of the latest frame", pv="/C{chan}:ICR_RBV", unit="cps", precision=1, writable=False,
+        per_channel=True,
+    )  # fmt: skip
