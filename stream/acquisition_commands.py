@@ -144,7 +144,7 @@ class AcquisitionCommands(Stopping):
             parameters={
                 name: list(values[name]) if parameter.per_channel else values[name]
                 for name, parameter in self.parameters.items()
-                if parameter.writable and not parameter.command
+                if parameter.writable and not parameter.command and not parameter.per
             },
         )
         return Series(
@@ -178,6 +178,8 @@ class AcquisitionCommands(Stopping):
 
     def _on_block(self, block: Block) -> None:
         self.sum.add(block)
+        for analysis in self._analyses:
+            analysis.add(block)
         self.latest = block
 
     def _on_warning(self, text: str) -> None:
@@ -287,6 +289,8 @@ class AcquisitionCommands(Stopping):
         model = series.header.dead_time_model
         self.update_all(frame_values(block, series.event_widths, self.clock_period, model), at)
         self.update("mca_sum", self.sum.value().astype(np.float64), at=at)
+        for analysis in self._analyses:
+            analysis.show(block, at)
 
     def _show_progress(self, series: Series, last: bool = False) -> None:
         at = float(series.latest.frames["time"][-1]) if series.latest is not None else None

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xsp3ioc.sdk import Xspress3Error
+from xsp3ioc.stream.parameter import SLOTS, Index, Parameter
 from xsp3ioc.stream.series import Series
 from xsp3ioc.stream.store import Store
 
@@ -50,7 +51,7 @@ class Command:
 
     name: str
     value: Any
-    channel: int | None = None
+    index: Index = None
     who: str = ""
     future: Put = field(default_factory=Put)
     began: float = 0.0
@@ -136,13 +137,13 @@ class Commanded(Store, ABC):
         """The server stops: nothing new begins."""
         self._queue = CommandQueue(self._execute, self._lock)
 
-    def put(self, name: str, value: Any, channel: int | None = None, who: str = "") -> Put:
+    def put(self, name: str, value: Any, index: Index = None, who: str = "") -> Put:
         """Queue a put; never waits.
 
         `acquire` = 1 is done when the series is over, `capture` = 1 when the file is closed. `acquire` = 0 overtakes
         the queue: a stop is answered within a second in every state.
         """
-        command = Command(name, value, channel, who)
+        command = Command(name, value, index, who)
         parameter = self.parameters.get(name)
         if parameter is None or not parameter.writable:
             command.fail(ValueError(f"{parameter.label if parameter else name} cannot be written"))
@@ -162,29 +163,28 @@ class Commanded(Store, ABC):
     def _execute(self, command: Command) -> None:
         if not command.future.set_running_or_notify_cancel():
             return
-        name, channel = command.name, command.channel
+        name, index = command.name, command.index
         parameter = self.parameters[name]
         try:
-            if parameter.per_channel and (channel is None or not 0 <= channel < self.values["channels"]):
-                raise ValueError(f"{parameter.label}: channel {channel} is not in 0..{self.values['channels'] - 1}")
-            old = self.values[name] if channel is None else self.values[name][channel]
+            self._check_index(parameter, index)
+            old = self.values[name] if index is None else self.values[name][index]
             value = parameter.convert(command.value)
             handler = getattr(self, f"_put_{name}", None)
             pending = None
             if handler:
-                pending = handler(value, channel)
+                pending = handler(value, index)
             else:
-                self.update(name, value, channel=channel)
-            label = parameter.label.format(chan=(channel or 0) + 1)
+                self.update(name, value, index=index)
+            label = parameter.label_of(index)
             if command.who != WATCHDOG:
                 put_log.info("%s %s %r was %r", command.who, label, value, old)
             if self.series is not None and name in FIXED_BY_SERIES and value != old:
                 self.say(f"{label} = {parameter.text(value)} is for the next series")
         except Exception as raised:
             error = raised
-            if "{chan}" in str(raised):
+            if parameter.label in str(raised):
                 # The declaration speaks of all channels; this is about one.
-                error = type(raised)(str(raised).replace("{chan}", str((channel or 0) + 1)))
+                error = type(raised)(str(raised).replace(parameter.label, parameter.label_of(index)))
             if self._queue.left_behind:
                 log.error("%s, given up before, has ended: %s", parameter.label, error)
                 return
@@ -193,7 +193,7 @@ class Commanded(Store, ABC):
             if command.who == WATCHDOG:
                 log.debug("%s: %s", parameter.label, error)
             else:
-                self.refuse(name, channel, error)
+                self.refuse(name, index, error)
             command.fail(error)
             return
         if pending is None:
@@ -201,6 +201,13 @@ class Commanded(Store, ABC):
         else:
             command.future.begin()
             pending.add_done_callback(lambda done: self._answer(command, done.exception()))
+
+    def _check_index(self, parameter: Parameter, index: Index) -> None:
+        channel, *slot = index if isinstance(index, tuple) else (index,)
+        if parameter.per_channel and (channel is None or not 0 <= channel < self.values["channels"]):
+            raise ValueError(f"{parameter.label}: channel {channel} is not in 0..{self.values['channels'] - 1}")
+        if parameter.per and (not slot or not 0 <= slot[0] < SLOTS[parameter.per]):
+            raise ValueError(f"{parameter.label}: {parameter.per} {slot} is not in 0..{SLOTS[parameter.per] - 1}")
 
     @staticmethod
     def _answer(command: Command, error: BaseException | None) -> None:

@@ -9,6 +9,10 @@ from typing import Any
 
 STRING_LENGTH = 40
 """Text that fits an EPICS string, with its final zero."""
+SLOTS = {"roi": 48, "sca": 11}
+"""How many values a channel has of what is declared `per` ROI or scaler."""
+Index = int | tuple[int, int] | None
+"""Whose value: a channel's, a channel's slot's, or all."""
 NO_YES = ("No", "Yes")
 DISABLE_ENABLE = ("Disable", "Enable")
 
@@ -18,8 +22,9 @@ class Parameter:
     """One value of the detector: what it is, what it may be, and its names.
 
     `pv` is the record's name: relative to `$(P)$(R)`, or to `$(P)` if it begins with `/`; `{chan}` counts the
-    channels from 1. A writable parameter is served as `pv` and `pv_RBV`, a read-only one as `pv` alone (so its
-    name carries `_RBV` where the record's does). `tango` is the attribute's name.
+    channels from 1, `{roi}` the ROIs from 1, `{sca}` the scalers from 0. A writable parameter is served as `pv` and
+    `pv_RBV`, a read-only one as `pv` alone (so its name carries `_RBV` where the record's does). `tango` is the
+    attribute's name.
     """
 
     default: Any
@@ -44,6 +49,10 @@ class Parameter:
     """False: no `_RBV` record."""
     per_channel: bool = False
     """One value per channel: `detector.values[name]` is a list (or an array whose axis 0 is the channel)."""
+    per: str = ""
+    """A key of `SLOTS`: each channel has one value per slot; `detector.values[name]` is an array (channels, slots)."""
+    derived: bool = False
+    """Its value is made when somebody asks for it, by `detector.get`; an update only says that there is a new one."""
     aliases: tuple[str, ...] = ()
     """Other record names of a read-only parameter, written like `pv`."""
     command: bool = False
@@ -125,6 +134,10 @@ class Parameter:
         """The name that its users know: the record's, else the attribute's."""
         return self.pv.lstrip("/") or self.tango or self.name
 
+    def label_of(self, index: Index) -> str:
+        """Return the name of one of its records."""
+        return place(self.label, index)
+
     @property
     def _unit(self) -> str:
         return f" {self.unit}" if self.unit else ""
@@ -132,6 +145,14 @@ class Parameter:
     @property
     def _allowed(self) -> str:
         return ", ".join(f"{choice} ({number})" for number, choice in enumerate(self.names))
+
+
+def place(name: str, index: Index) -> str:
+    """Fill channel, ROI and scaler into a record's name; prefixes may contain braces, so it is never formatted."""
+    if index is None:
+        return name
+    channel, slot = index if isinstance(index, tuple) else (index, 0)
+    return name.replace("{chan}", str(channel + 1)).replace("{roi}", str(slot + 1)).replace("{sca}", str(slot))
 
 
 def _number(value: float) -> str:
@@ -165,10 +186,11 @@ class Update:
 
     name: str
     value: Any
-    """The channel's value if `channel` is given; for all channels (a list, or an array's axis 0) if not."""
+    """Of the channel or slot that `index` says; without it of all: a list, or an array whose first axis is the channel,
+    and the second the slot. None of a derived parameter."""
     time: float
     """Seconds since 1970, UTC."""
-    channel: int | None = None
+    index: Index = None
     severity: Severity = Severity.good
     refused: bool = False
     """A put was refused: the setpoint, not the readback, shows the old value again, INVALID until the next good put."""

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from xsp3ioc.stream.declared import Declared
-from xsp3ioc.stream.parameter import Parameter, Severity, Update, parameters
+from xsp3ioc.stream.parameter import SLOTS, Index, Parameter, Severity, Update, parameters
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +33,7 @@ class Store(Declared):
     def __init__(self, channels: int) -> None:
         self.parameters: dict[str, Parameter] = parameters(type(self))
         self.values: dict[str, Any] = {
-            name: [parameter.default] * channels if parameter.per_channel else parameter.default
-            for name, parameter in self.parameters.items()
+            name: _first_value(parameter, channels) for name, parameter in self.parameters.items()
         }
         self.values["channels"] = channels
         self._listeners: list[Callable[[Update], None]] = []
@@ -49,19 +50,19 @@ class Store(Declared):
         name: str,
         value: Any,
         *,
-        channel: int | None = None,
+        index: Index = None,
         at: float | None = None,
         severity: Severity | None = None,
     ) -> None:
-        """Set and show a value: of `channel`, or of the whole parameter; `at` is its time, s since 1970."""
+        """Set and show a value: of `index`, or of the whole parameter; `at` is its time, s since 1970."""
         with self._lock:
-            if channel is None:
+            if index is None:
                 self.values[name] = value
             else:
-                self.values[name][channel] = value
+                self.values[name][index] = value
             if severity is None:
                 severity = self._severity(self.parameters[name], value)
-            self._tell(Update(name, value, time.time() if at is None else at, channel, severity))
+            self._tell(Update(name, value, time.time() if at is None else at, index, severity))
 
     def update_all(self, values: Mapping[str, Any], at: float | None = None) -> None:
         """Set and show several values of one moment."""
@@ -72,7 +73,23 @@ class Store(Declared):
     def update_changed(self, values: Mapping[str, Any], at: float | None = None) -> None:
         """Show those that differ from what is shown already."""
         with self._lock:
-            self.update_all({name: value for name, value in values.items() if self.values[name] != value}, at)
+            self.update_all({name: value for name, value in values.items() if self._differs(name, value)}, at)
+
+    def _differs(self, name: str, value: Any) -> bool:
+        shown = self.values[name]
+        return not np.array_equal(shown, value) if isinstance(shown, np.ndarray) else shown != value
+
+    def get(self, name: str, index: Index = None) -> Any:
+        """Return a value as it is now: of `index`, or of the whole parameter; what is derived is made for this."""
+        parameter = self.parameters[name]
+        if parameter.derived:
+            return getattr(self, f"_get_{name}")(index)
+        value = self.values[name]
+        return value if index is None else value[index]
+
+    def renew(self, name: str, index: Index = None, at: float | None = None) -> None:
+        """Say that a derived parameter has a new value."""
+        self._tell(Update(name, None, time.time() if at is None else at, index))
 
     def say(self, text: str, severity: Severity = Severity.good) -> None:
         """Show what happened, in words, and log it."""
@@ -80,16 +97,16 @@ class Store(Declared):
         longest = self.parameters["status_message"].length - 1
         self.update("status_message", shorten(text, longest), severity=severity)
 
-    def refuse(self, name: str, channel: int | None, error: Exception) -> None:
+    def refuse(self, name: str, index: Index, error: Exception) -> None:
         """Show the old value again, as not accepted; say why."""
         self.say(str(error), Severity.minor)
-        self.show_refused(name, channel)
+        self.show_refused(name, index)
 
-    def show_refused(self, name: str, channel: int | None = None) -> None:
+    def show_refused(self, name: str, index: Index = None) -> None:
         """Show the value again, its setpoint INVALID until the next good put."""
         with self._lock:
-            value = self.values[name] if channel is None else self.values[name][channel]
-            self._tell(Update(name, value, time.time(), channel, Severity.invalid, refused=True))
+            value = self.values[name] if index is None else self.values[name][index]
+            self._tell(Update(name, value, time.time(), index, Severity.invalid, refused=True))
 
     def _tell(self, update: Update) -> None:
         for listener in self._listeners:
@@ -100,3 +117,10 @@ class Store(Declared):
         if parameter.severity and isinstance(value, int):
             return Severity(parameter.severity.get(int(value), Severity.good))
         return Severity.good
+
+
+def _first_value(parameter: Parameter, channels: int) -> Any:
+    if parameter.per:
+        kind = object if isinstance(parameter.default, str) else type(parameter.default)
+        return np.full((channels, SLOTS[parameter.per]), parameter.default, kind)
+    return [parameter.default] * channels if parameter.per_channel else parameter.default

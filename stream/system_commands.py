@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xsp3ioc import __version__
 from xsp3ioc.sdk import Xspress3, Xspress3Error
+from xsp3ioc.stream.analysis import Analysis
 from xsp3ioc.stream.commands import Commanded
 from xsp3ioc.stream.connection import TRIGGERS, System, check_settings, open_system, program
 from xsp3ioc.stream.declared import BINS, DETECTOR_STATES
@@ -49,6 +50,7 @@ class SystemCommands(Commanded):
         self.state = State.disconnected
         self.pool = Pool(system.channels, BINS, pool_bytes)
         self.sum = Sum(system.channels, BINS)
+        self._analyses: list[Analysis] = []
         self.clock_period = 12.5e-9
         """Seconds per tick, from the library once it is connected."""
         self.simulated = False
@@ -239,14 +241,14 @@ class SystemCommands(Commanded):
 
     def _put_good_threshold(self, value: int, channel: int) -> None:
         self.sdk.set_good_threshold(channel, value)
-        self.update("good_threshold", value, channel=channel)
+        self.update("good_threshold", value, index=channel)
 
     def _put_window(self, window: int, low: int, high: int, channel: int) -> None:
         if low > high:
             raise ValueError(f"Window {window + 1} of channel {channel + 1}: low {low} is above high {high}")
         self.sdk.set_window(channel, window, low, high)
-        self.update(f"window{window + 1}_low", low, channel=channel)
-        self.update(f"window{window + 1}_high", high, channel=channel)
+        self.update(f"window{window + 1}_low", low, index=channel)
+        self.update(f"window{window + 1}_high", high, index=channel)
 
     def _put_window1_low(self, value: int, channel: int) -> None:
         self._put_window(0, value, self.values["window1_high"][channel], channel)
@@ -309,5 +311,7 @@ class SystemCommands(Commanded):
     def _erase(self) -> None:
         """Zero the sums and what is shown."""
         self.sum.erase()
+        for analysis in self._analyses:
+            analysis.erase()
         self.update_all(blank_values(self._system.channels, BINS, self.event_widths))
         self.update_changed({"frames_read": 0, "frames_done": 0})

@@ -12,6 +12,7 @@ from tango.server import Device, command
 
 from xsp3ioc.stream.commands import Put
 from xsp3ioc.stream.life import State
+from xsp3ioc.stream.parameter import Index
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Core(Protocol):
     state: State
     values: dict[str, Any]
 
-    def put(self, name: str, value: Any, channel: int | None = None, who: str = "") -> Put:
+    def put(self, name: str, value: Any, index: Index = None, who: str = "") -> Put:
         """Enqueue a write."""
 
     def subscribe(self, listener: Any) -> None:

@@ -12,7 +12,7 @@ from caproto import AccessRights, AlarmSeverity, AlarmStatus, SubscriptionType, 
 
 from xsp3ioc.fields import make_field
 from xsp3ioc.records import Record, alias_names, fit, records, to_wire
-from xsp3ioc.stream.parameter import Parameter, Severity, Update
+from xsp3ioc.stream.parameter import Index, Parameter, Severity, Update
 from xsp3ioc.wire import TIME_METADATA, to_array
 
 Write = Callable[[Any, str], "Future[Any]"]
@@ -164,10 +164,9 @@ class ChannelTable:
         """Show an update on every record of its parameter."""
         for channel in self._by_parameter.get(update.name, ()):
             record = channel.record
-            if update.channel is not None and record.channel != update.channel:
+            if not covers(update.index, record.index):
                 continue
-            fan_out = update.channel is None and record.channel is not None
-            value = update.value[record.channel] if fan_out else update.value
+            value = part(update.value, update.index, record.index)
             if not update.refused:
                 severity = update.severity if record.shows else Severity.good
                 await channel.post(value, update.time, *alarm_of(record, value, severity), always=False)
@@ -175,11 +174,27 @@ class ChannelTable:
                 await channel.post(value, update.time, Severity.invalid, AlarmStatus.WRITE, always=True)
 
 
+def covers(updated: Index, index: Index) -> bool:
+    """Whether what was updated includes the value at `index`."""
+    if updated is None or updated == index:
+        return True
+    return isinstance(index, tuple) and updated == index[0]
+
+
+def part(value: Any, updated: Index, index: Index) -> Any:
+    """Pick the value at `index` out of the one that was updated."""
+    if updated == index:
+        return value
+    if updated is not None and isinstance(index, tuple):
+        index = index[1]
+    return value[index]
+
+
 def _writer(put: Callable[..., Future[Any]], record: Record) -> Write:
     text = isinstance(record.parameter.default, str)
 
     def write(value: Any, who: str) -> Future[Any]:
-        return put(record.parameter.name, as_sent(value, text), record.channel, who)
+        return put(record.parameter.name, as_sent(value, text), record.index, who)
 
     return write
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from xsp3ioc.channels import ChannelTable
 from xsp3ioc.records import pv_table
 from xsp3ioc.server import Address, Server
-from xsp3ioc.stream.parameter import Parameter, Update
+from xsp3ioc.stream.parameter import Index, Parameter, Update
 
 __all__ = ["Address", "Core", "Face", "pv_table", "serve"]
 
@@ -33,7 +33,7 @@ class Core(Protocol):
     values: dict[str, Any]
     channels: int
 
-    def put(self, name: str, value: Any, channel: int | None = None, who: str = "") -> Future[Any]:
+    def put(self, name: str, value: Any, index: Index = None, who: str = "") -> Future[Any]:
         """Enqueue a write; the future ends when its work is done."""
 
     def subscribe(self, callback: Callable[[Update], None]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from xsp3ioc.stream.parameter import STRING_LENGTH, Parameter
+from xsp3ioc.stream.parameter import SLOTS, STRING_LENGTH, Index, Parameter, place
 
 READBACK = "_RBV"
 
@@ -20,7 +20,7 @@ class Record:
 
     name: str
     parameter: Parameter
-    channel: int | None
+    index: Index
     writable: bool
     shows: bool
     """It tells the truth: the readback, or the only record. A setpoint beside its readback tells what was asked."""
@@ -75,7 +75,7 @@ class Record:
     def value_from(self, values: Mapping[str, Any]) -> Any:
         """Pick what this record shows out of the detector's values."""
         value = values[self.parameter.name]
-        return value if self.channel is None else value[self.channel]
+        return value if self.index is None else value[self.index]
 
 
 def records(parameters: Iterable[Parameter], channels: int, prefix: str, r: str = "det1:") -> Iterator[Record]:
@@ -83,25 +83,33 @@ def records(parameters: Iterable[Parameter], channels: int, prefix: str, r: str 
     for parameter in parameters:
         if not parameter.pv:
             continue
-        for channel in range(channels) if parameter.per_channel else (None,):
-            name = _full_name(parameter.pv, channel, prefix, r)
+        for index in indices(parameter, channels):
+            name = full_name(parameter.pv, index, prefix, r)
             paired = parameter.writable and parameter.readback
-            yield Record(name, parameter, channel, writable=parameter.writable, shows=not paired)
+            yield Record(name, parameter, index, writable=parameter.writable, shows=not paired)
             if paired:
-                yield Record(name + READBACK, parameter, channel, writable=False, shows=True)
+                yield Record(name + READBACK, parameter, index, writable=False, shows=True)
+
+
+def indices(parameter: Parameter, channels: int) -> Iterable[Index]:
+    """Whose values a parameter has."""
+    if not parameter.per_channel:
+        return (None,)
+    if not parameter.per:
+        return range(channels)
+    return ((channel, slot) for channel in range(channels) for slot in range(SLOTS[parameter.per]))
 
 
 def alias_names(record: Record, prefix: str, r: str = "det1:") -> list[str]:
     """Other names of a record; a setpoint's are not its readback's."""
     if record.parameter.writable and not record.writable:
         return []
-    return [_full_name(alias, record.channel, prefix, r) for alias in record.parameter.aliases]
+    return [full_name(alias, record.index, prefix, r) for alias in record.parameter.aliases]
 
 
-def _full_name(pv: str, channel: int | None, prefix: str, r: str) -> str:
-    # Prefixes may contain braces, so they are never formatted.
-    if channel is not None:
-        pv = pv.replace("{chan}", str(channel + 1))
+def full_name(pv: str, index: Index, prefix: str, r: str) -> str:
+    """Name of the record that is declared as `pv`."""
+    pv = place(pv, index)
     return prefix + pv[1:] if pv.startswith("/") else prefix + r + pv
 
 
