@@ -7,5 +7,5 @@ FOLDERS = ("sdk", "stream", "tango", "receivers")
 setup(
     packages=["xsp3ioc", *(f"xsp3ioc.{folder}" for folder in FOLDERS), "xsp3ioc.sdk.emulator"],
     package_dir={"xsp3ioc": "xsp3ioc", **{f"xsp3ioc.{folder}": folder for folder in FOLDERS}},
-    package_data={"xsp3ioc.sdk": ["data/*"]},
+    package_data={"xsp3ioc": ["data/*"], "xsp3ioc.sdk": ["data/*"]},
 )

@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import caproto
 import numpy as np
 from caproto import AccessRights, AlarmSeverity, AlarmStatus, SubscriptionType, native_type
 
 from xsp3ioc.fields import make_field
-from xsp3ioc.records import Record, alias_names, fit, records, to_wire
+from xsp3ioc.plain import Plain
+from xsp3ioc.records import Record, alias_names, all_records, fit, to_wire
 from xsp3ioc.stream.parameter import Index, Parameter, Severity, Update
 from xsp3ioc.wire import TIME_METADATA, to_array
 
 Write = Callable[[Any, str], "Future[Any]"]
 """Takes the value as the client sent it and who sent it ("user@host"); ends when the work that it started has ended."""
+
+
+
+class Core(Protocol):
+    """What the records need of the detector."""
+
+    parameters: dict[str, Parameter]
+    values: dict[str, Any]
+    channels: int
+
+    def get(self, name: str, index: Index = None) -> Any:
+        """Return a value as it is now."""
+
+    def put(self, name: str, value: Any, index: Index = None, who: str = "") -> Future[Any]:
+        """Enqueue a write; the future ends when its work is done."""
+
+    def subscribe(self, callback: Callable[[Update], None]) -> Any:
+        """Have every change told, from any thread."""
+
 
 _UNITS = 7
 """Bytes of a unit on the wire, without the final zero."""
@@ -32,7 +54,14 @@ class Served:
     record: Record
     writer: Write | None = None
     """None: read-only."""
+    derive: Callable[[], Any] | None = None
+    """Makes the value when it is wanted, where the detector does not keep it."""
     _data: dict[str, Any]
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody has subscribed."""
+        return any(specs for syncs in self._queues.values() for types in syncs.values() for specs in types.values())  # type: ignore[attr-defined]
 
     def check_access(self, hostname: str, username: str) -> AccessRights:
         """Tell clients what they may do, so that their screens show it."""
@@ -41,6 +70,24 @@ class Served:
     def get_field(self, field: str) -> caproto.ChannelData:
         """`.FIELD` of the record, made when a client first asks for it; KeyError if there is none."""
         return self if field == "VAL" else make_field(self, field)
+
+    def describe(self, metadata: str, value: Any) -> None:
+        """Change what goes with the value: units, precision, limits."""
+        if metadata in self._data:
+            self._data[metadata] = value
+
+    async def read(self, data_type: Any) -> Any:
+        """Return what a client gets."""
+        if self.derive is not None:
+            self._data["value"] = to_wire(self.record, self.derive())
+        return await super().read(data_type)  # type: ignore[misc]
+
+    async def subscribe(self, *arguments: Any) -> None:
+        """Begin a subscription with the value of now."""
+        if self.derive is not None:
+            self._data["value"] = to_wire(self.record, self.derive())
+            self._content.clear()  # type: ignore[attr-defined]
+        await super().subscribe(*arguments)  # type: ignore[misc]
 
     async def _read(self, data_type: Any) -> Any:
         time_metadata = TIME_METADATA.get(data_type)
@@ -51,9 +98,9 @@ class Served:
         packed = time_metadata.pack(alarm.status, alarm.severity, stamp.secondsSinceEpoch, stamp.nanoSeconds)
         return caproto.DBR_TYPES[data_type].from_buffer_copy(packed), to_array(self.data_type, self._data["value"])  # type: ignore[attr-defined]
 
-    async def post(self, value: Any, time: float, severity: Severity, status: AlarmStatus, always: bool) -> None:
+    async def post(self, value: Any, at: float, severity: Severity, status: AlarmStatus, always: bool) -> None:
         """Show a value; monitors hear of it if it differs from the last, or always."""
-        self._data["timestamp"] = caproto.TimeStamp.from_unix_timestamp(time)
+        self._data["timestamp"] = caproto.TimeStamp.from_unix_timestamp(at)
         value = to_wire(self.record, value)
         flags = SubscriptionType(0)
         if always or self.record.is_array or value != self._data["value"]:
@@ -96,12 +143,12 @@ _CLASSES: dict[str, type] = {
 }
 
 
-def make_channel(record: Record, value: Any, writer: Write | None, time: float) -> Served:
+def make_channel(record: Record, value: Any, writer: Write | None, at: float) -> Served:
     """Make the channel of one record, showing `value`."""
     severity, status = alarm_of(record, value, Severity.good)
     options: dict[str, Any] = {
         "value": to_wire(record, value),
-        "timestamp": time,
+        "timestamp": at,
         "max_length": record.count,
         "reported_record_type": record.record_type,
     }
@@ -114,13 +161,13 @@ def make_channel(record: Record, value: Any, writer: Write | None, time: float) 
     else:
         options["string_encoding"] = "utf-8"
     if record.native in ("LONG", "DOUBLE"):
-        options["units"] = fit(record.parameter.unit, _UNITS).decode()
-        if record.limits:
-            low, high = record.limits
-            options |= {"lower_ctrl_limit": low, "upper_ctrl_limit": high}
-            options |= {"lower_disp_limit": low, "upper_disp_limit": high}
+        options["units"] = fit(record.unit, _UNITS).decode()
+        low, high = record.drive_limits
+        options |= {"lower_ctrl_limit": low, "upper_ctrl_limit": high}
+        low, high = record.display_limits
+        options |= {"lower_disp_limit": low, "upper_disp_limit": high}
     if record.native == "DOUBLE":
-        options["precision"] = record.parameter.precision
+        options["precision"] = record.precision
     channel = _CLASSES[record.native](**options)
     channel.record = record
     if writer is not None:
@@ -129,36 +176,54 @@ def make_channel(record: Record, value: Any, writer: Write | None, time: float) 
 
 
 def alarm_of(record: Record, value: Any, severity: Severity) -> tuple[Severity, AlarmStatus]:
-    """Severity and status to show with a value: the update's, or the parameter's for this value if that is worse."""
-    if record.shows and record.parameter.severity and not record.is_array:
-        severity = max(severity, Severity(record.parameter.severity.get(value, 0)))
+    """Severity and status to show with a value: the update's, or the record's for this value if that is worse."""
+    if record.severities and not record.is_array:
+        severity = max(severity, record.severities.get(value, Severity.good))
     if not severity:
         return severity, AlarmStatus.NO_ALARM
     return severity, AlarmStatus.STATE if record.native == "ENUM" else AlarmStatus.SOFT
 
 
-class ChannelTable:
-    """All channels of a detector, by record name and by parameter."""
+class ChannelTable(dict[str, Any]):
+    """All channels of a detector, by record name: each made when a client first asks for it."""
 
-    def __init__(
-        self,
-        parameters: Iterable[Parameter],
-        values: dict[str, Any],
-        channels: int,
-        put: Callable[..., Future[Any]],
-        prefix: str,
-        r: str,
-        time: float,
-    ):
-        self.by_name: dict[str, Served] = {}
-        self._by_parameter: dict[str, list[Served]] = {}
-        for record in records(parameters, channels, prefix, r):
-            writer = _writer(put, record) if record.writable else None
-            channel = make_channel(record, record.value_from(values), writer, time)
-            self.by_name[record.name] = channel
+    def __init__(self, core: Core, tell: Callable[[Update], None], prefix: str, r: str):
+        """`tell` shows changes of plain records."""
+        super().__init__()
+        self._core = core
+        self._plain = Plain(tell)
+        self._records: dict[str, Record] = {}
+        for record in all_records(core.parameters.values(), core.channels, prefix, r):
+            self._records[record.name] = record
             for alias in alias_names(record, prefix, r):
-                self.by_name[alias] = channel
-            self._by_parameter.setdefault(record.parameter.name, []).append(channel)
+                self._records[alias] = record
+        self._by_parameter: dict[str, list[Served]] = {}
+
+    def __missing__(self, name: str) -> Any:
+        """Make the channel of a record; KeyError if there is none of that name."""
+        record = self._records[name]
+        channel = self.get(record.name) or self._make(record)
+        self[record.name] = self[name] = channel
+        return channel
+
+    def _make(self, record: Record) -> Served:
+        value = self._plain.get(record) if record.plain else self._core.get(record.parameter.name, record.index)
+        channel = make_channel(record, value, self._writer(record) if record.writable else None, time.time())
+        if record.parameter.derived:
+            channel.derive = partial(self._core.get, record.parameter.name, record.index)
+        self._by_parameter.setdefault(record.parameter.name, []).append(channel)
+        return channel
+
+    def _writer(self, record: Record) -> Write:
+        text = record.native in ("CHAR", "STRING")
+
+        def write(value: Any, who: str) -> Future[Any]:
+            sent = value if record.is_array else as_sent(value, text)
+            if record.plain:
+                return self._plain.put(record, sent)
+            return self._core.put(record.parameter.name, sent, record.index, who)
+
+        return write
 
     async def post(self, update: Update) -> None:
         """Show an update on every record of its parameter."""
@@ -166,7 +231,12 @@ class ChannelTable:
             record = channel.record
             if not covers(update.index, record.index):
                 continue
-            value = part(update.value, update.index, record.index)
+            if channel.derive is None:
+                value = part(update.value, update.index, record.index)
+            elif channel.watched:
+                value = channel.derive()
+            else:
+                continue
             if not update.refused:
                 severity = update.severity if record.shows else Severity.good
                 await channel.post(value, update.time, *alarm_of(record, value, severity), always=False)
@@ -188,15 +258,6 @@ def part(value: Any, updated: Index, index: Index) -> Any:
     if updated is not None and isinstance(index, tuple):
         index = index[1]
     return value[index]
-
-
-def _writer(put: Callable[..., Future[Any]], record: Record) -> Write:
-    text = isinstance(record.parameter.default, str)
-
-    def write(value: Any, who: str) -> Future[Any]:
-        return put(record.parameter.name, as_sent(value, text), record.index, who)
-
-    return write
 
 
 def as_sent(data: Any, text: bool) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import caproto
@@ -22,28 +23,50 @@ SCAN_MENU = (
 TYPE_MENU = (
     "STRING", "CHAR", "UCHAR", "SHORT", "USHORT", "LONG", "ULONG", "INT64", "UINT64", "FLOAT", "DOUBLE", "ENUM",
 )  # fmt: skip
+SEVERITY_MENU = ("NO_ALARM", "MINOR", "MAJOR", "INVALID")
+_UNITS = 16
+"""Characters of a unit as a field; in a value's metadata there are fewer."""
+
+Maker = Callable[["Served", Record], caproto.ChannelData]
 
 
-class _ReadOnly:
+class _Field:
     writer: Callable[..., Any] | None = None
+    _data: dict[str, Any]
+    _content: dict[str, Any]
 
     def check_access(self, hostname: str, username: str) -> AccessRights:
         return AccessRights.READ if self.writer is None else AccessRights.READ | AccessRights.WRITE
 
+    def keep(self, sent: Any) -> Any:
+        """Show from now on what a client has sent, and return it; ValueError if it is no such value."""
+        old = self._data["value"]
+        if isinstance(old, str):
+            new: Any = fit(bytes(sent).decode("utf-8", "replace"), STRING_LENGTH - 1).decode()
+        elif not isinstance(sent, bytes):
+            new = type(old)(sent)
+        elif (text := sent.decode("latin-1")) in (names := getattr(self, "enum_strings", ())):
+            new = names.index(text)
+        else:
+            new = type(old)(float(text))
+        self._data["value"] = new
+        self._content.clear()
+        return new
 
-class TextField(_ReadOnly, caproto.ChannelString):
+
+class TextField(_Field, caproto.ChannelString):
     """A field of text."""
 
 
-class NumberField(_ReadOnly, caproto.ChannelDouble):
+class NumberField(_Field, caproto.ChannelDouble):
     """A field of a number."""
 
 
-class CountField(_ReadOnly, caproto.ChannelInteger):
+class CountField(_Field, caproto.ChannelInteger):
     """A field of a whole number."""
 
 
-class MenuField(_ReadOnly, caproto.ChannelEnum):
+class MenuField(_Field, caproto.ChannelEnum):
     """A field with choices."""
 
 
@@ -60,91 +83,101 @@ class LengthField(CountField):
         return await super().read(data_type)
 
 
+class SeverityField(MenuField):
+    """How bad the value is now."""
+
+    def __init__(self, owner: caproto.ChannelData):
+        super().__init__(value=int(owner.alarm.severity), enum_strings=SEVERITY_MENU)
+        self._owner = owner
+
+    async def read(self, data_type: Any) -> Any:
+        """Look at the moment of reading."""
+        self._data["value"] = int(self._owner.alarm.severity)
+        return await super().read(data_type)
+
+
 def make_field(channel: Served, field: str) -> caproto.ChannelData:
-    """Make the channel of `record.FIELD`, or raise KeyError where the record has no such field."""
-    return _MAKERS[field](channel, channel.record)
+    """Make the channel of `record.FIELD`, or raise KeyError where no record has such a field."""
+    made = _MAKERS[field](channel, channel.record)
+    if field in _WRITABLE:
+        made.writer = partial(_write, made, channel, _WRITABLE[field])
+    return made
 
 
-def _text(value: Callable[[Record], str]) -> Callable[[Any, Record], TextField]:
+def _write(field: Any, owner: Served, metadata: str, value: Any, who: str) -> Future[None]:
+    """Take a field's new value, as an IOC does until it ends; `metadata` of the record's own value follows."""
+    future: Future[None] = Future()
+    new = field.keep(value[0])
+    if metadata:
+        owner.describe(metadata, fit(new, 7).decode() if metadata == "units" else new)
+    future.set_result(None)
+    return future
+
+
+def _text(value: Callable[[Record], str], longest: int = STRING_LENGTH - 1) -> Maker:
     return lambda _, record: TextField(
-        value=fit(value(record), STRING_LENGTH - 1).decode(), string_encoding="utf-8", long_string_max_length=64
+        value=fit(value(record), longest).decode(), string_encoding="utf-8", long_string_max_length=64
     )
 
 
-def _number(value: Callable[[Record], float]) -> Callable[[Any, Record], caproto.ChannelData]:
+def _number(value: Callable[[Record], float]) -> Maker:
     def make(_: Any, record: Record) -> caproto.ChannelData:
-        if record.native not in ("LONG", "DOUBLE"):
-            raise KeyError
-        kind = NumberField if record.native == "DOUBLE" else CountField
-        return kind(value=value(record))
+        whole = record.native in ("LONG", "ENUM", "STRING", "CHAR")
+        return CountField(value=int(value(record))) if whole else NumberField(value=value(record))
 
     return make
 
 
-def _count(value: Callable[[Record], int]) -> Callable[[Any, Record], CountField]:
+def _count(value: Callable[[Record], int]) -> Maker:
     return lambda _, record: CountField(value=value(record))
 
 
-def _menu(names: tuple[str, ...], value: Callable[[Record], str]) -> Callable[[Any, Record], MenuField]:
+def _menu(names: tuple[str, ...], value: Callable[[Record], str]) -> Maker:
     return lambda _, record: MenuField(value=names.index(value(record)), enum_strings=names)
 
 
-def _waveform(make: Callable[[Any, Record], caproto.ChannelData]) -> Callable[[Any, Record], caproto.ChannelData]:
-    def only_there(channel: Any, record: Record) -> caproto.ChannelData:
-        if record.record_type != "waveform":
+def _state(number: int) -> Maker:
+    """Name of a state of an enumeration; KeyError for any other record."""
+
+    def make(channel: Any, record: Record) -> caproto.ChannelData:
+        if record.native != "ENUM":
             raise KeyError
-        return make(channel, record)
+        return _text(lambda record: record.choices[number] if number < len(record.choices) else "", 25)(channel, record)
 
-    return only_there
-
-
-def _precision(_: Any, record: Record) -> CountField:
-    if record.native != "DOUBLE":
-        raise KeyError
-    return CountField(value=record.parameter.precision)
-
-
-def _unit(channel: Any, record: Record) -> TextField:
-    if record.native not in ("LONG", "DOUBLE", "CHAR"):
-        raise KeyError
-    return _text(lambda record: record.parameter.unit)(channel, record)
+    return make
 
 
 def _process(_: Any, record: Record) -> CountField:
     # Clients write .PROC to have a value read again; ours are always posted, so there is nothing to do.
-    def done(value: Any, who: str) -> Future[None]:
-        future: Future[None] = Future()
-        future.set_result(None)
-        return future
-
-    field = CountField(value=0)
-    field.writer = done
-    return field
+    return CountField(value=0)
 
 
-def _low(record: Record) -> float:
-    return record.limits[0] if record.limits else 0
-
-
-def _high(record: Record) -> float:
-    return record.limits[1] if record.limits else 0
-
-
-_MAKERS: dict[str, Callable[[Any, Record], caproto.ChannelData]] = {
-    "NAME": _text(lambda record: record.name),
-    "DESC": _text(lambda record: record.parameter.doc),
+_STATES = ("ZR", "ON", "TW", "TH", "FR", "FV", "SX", "SV", "EI", "NI", "TE", "EL", "TV", "TT", "FT", "FF")
+_MAKERS: dict[str, Maker] = {
+    "NAME": _text(lambda record: record.name, 60),
+    "DESC": _text(lambda record: record.doc),
     "RTYP": _text(lambda record: record.record_type),
-    "EGU": _unit,
-    "PREC": _precision,
-    "HOPR": _number(_high),
-    "LOPR": _number(_low),
-    "DRVH": _number(_high),
-    "DRVL": _number(_low),
-    "SCAN": _menu(SCAN_MENU, lambda record: "Passive" if record.writable else "I/O Intr"),
+    "EGU": _text(lambda record: record.unit, _UNITS),
+    "PREC": _count(lambda record: record.precision),
+    "HOPR": _number(lambda record: record.display_limits[1]),
+    "LOPR": _number(lambda record: record.display_limits[0]),
+    "DRVH": _number(lambda record: record.drive_limits[1]),
+    "DRVL": _number(lambda record: record.drive_limits[0]),
+    "SCAN": _menu(SCAN_MENU, lambda record: record.scan),
     "PROC": _process,
     "DISA": _count(lambda _: 0),
+    "DISP": _count(lambda record: int("DISP" in record.row.fields) if record.row is not None else 0),
     "UDF": _count(lambda _: 0),
-    "NELM": _waveform(_count(lambda record: record.count)),
-    "NORD": _waveform(lambda channel, _: LengthField(channel)),
-    "FTVL": _waveform(_menu(TYPE_MENU, lambda record: record.native)),
+    "SEVR": lambda channel, _: SeverityField(channel),
+    "NELM": _count(lambda record: record.count),
+    "NORD": lambda channel, _: LengthField(channel),
+    "FTVL": _menu(TYPE_MENU, lambda record: record.native),
+    "ZNAM": _state(0),
+    "ONAM": _state(1),
+    **{f"{name}ST": _state(number) for number, name in enumerate(_STATES)},
 }
+_WRITABLE = {
+    "DESC": "", "EGU": "units", "PREC": "precision", "HOPR": "upper_disp_limit", "LOPR": "lower_disp_limit",
+    "DRVH": "upper_ctrl_limit", "DRVL": "lower_ctrl_limit", "SCAN": "", "DISA": "", "PROC": "",
+}  # fmt: skip
+"""Fields that a client may write, and what of the record's values follows."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from xsp3ioc.channels import ChannelTable
+from xsp3ioc.channels import ChannelTable, Core
 from xsp3ioc.records import pv_table
 from xsp3ioc.server import Address, Server
-from xsp3ioc.stream.parameter import Index, Parameter, Update
+from xsp3ioc.stream.parameter import Update
 
 __all__ = ["Address", "Core", "Face", "pv_table", "serve"]
 
@@ -24,20 +23,6 @@ _BREATH = 32
 """Updates posted before clients' requests get their turn: about 2 ms."""
 _LAST_WORDS = 1.0
 """Seconds that clients have to read the last updates."""
-
-
-class Core(Protocol):
-    """What this face needs of the detector."""
-
-    parameters: dict[str, Parameter]
-    values: dict[str, Any]
-    channels: int
-
-    def put(self, name: str, value: Any, index: Index = None, who: str = "") -> Future[Any]:
-        """Enqueue a write; the future ends when its work is done."""
-
-    def subscribe(self, callback: Callable[[Update], None]) -> Any:
-        """Have every change told, from any thread."""
 
 
 class Face:
@@ -50,9 +35,7 @@ class Face:
         self._woken = False
         # First listen, then look: an update in between is shown twice rather than never.
         detector.subscribe(self._hand_over)
-        self.table = ChannelTable(
-            detector.parameters.values(), detector.values, detector.channels, detector.put, prefix, r, time.time()
-        )
+        self.table = ChannelTable(detector, self._hand_over, prefix, r)
 
     def after_updates(self, reply: Callable[[Any], None], future: Future[Any]) -> None:
         """Have `reply(future)` called behind all updates so far; from any thread."""
@@ -121,7 +104,7 @@ async def serve(
     EPICS_CA_SERVER_PORT or 5064. OSError if `listen` is no address of this host.
     """
     face = Face(detector, prefix, r)
-    server = Server(face.table.by_name, face.after_updates, listen, port)
+    server = Server(face.table, face.after_updates, listen, port)
     poster = asyncio.create_task(face.post_updates())
     try:
         started(await server.start())

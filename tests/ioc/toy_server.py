@@ -24,6 +24,7 @@ class Toy:
     """Takes puts in order in a thread of its own; `acquire` lasts `duration`; `flicker` toggles n times, quickly."""
 
     exposure_time = Parameter(0.25, "Counting time", pv="AcquireTime", unit="s", low=1e-6, high=53.0, precision=3)
+    dwell = Parameter(0.25, "The same, of no client", pv="Dwell", unit="s", low=1e-6, high=53.0, precision=3)
     frames = Parameter(16, "Frames per series", pv="NumImages", low=1)
     image_mode = Parameter(1, "Mode", pv="ImageMode", choices=MODES)
     erase_on_start = Parameter(True, "Erase first", pv="EraseOnStart", choices=("No", "Yes"), readback=False)
@@ -39,7 +40,7 @@ class Toy:
     mca = Parameter(np.zeros(0), "Spectrum", pv="/MCA{chan}:ArrayData", length=4096, writable=False, per_channel=True)
     counter = Parameter(0, "Counts", pv="Counter", aliases=("Counter_RBV", "/Old:Counter"), writable=False)
     state = Parameter(
-        2, "State", pv="DetectorState_RBV", choices=("Idle", "Acquire", "Disconnected"), writable=False,
+        2, "State", pv="ToyState_RBV", choices=("Idle", "Acquire", "Disconnected"), writable=False,
         severity={2: Severity.invalid},
     )  # fmt: skip
     message = Parameter("hello", "Message", pv="StatusMessage_RBV", length=256, writable=False)
@@ -66,6 +67,10 @@ class Toy:
         future: Future = Future()
         self._commands.put((name, value, channel, who, future))
         return future
+
+    def get(self, name, index=None):
+        value = self.values[name]
+        return value if index is None else value[index]
 
     def update(self, name, value, channel=None, **more):
         if channel is None:
