@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import time
 from concurrent.futures import Future
@@ -11,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from xsp3ioc import __version__
 from xsp3ioc.stream.acquisition import Acquisition
-from xsp3ioc.stream.connection import GAP, TRIGGERS, System
-from xsp3ioc.stream.declared import BINS
+from xsp3ioc.stream.connection import TRIGGERS, System
 from xsp3ioc.stream.display import frame_values
+from xsp3ioc.stream.heading import make_header
 from xsp3ioc.stream.life import StateError
-from xsp3ioc.stream.messages import DEAD_TIME_MODELS, Block, Header, Written
+from xsp3ioc.stream.messages import Block, Written
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.series import Series, SeriesError
 from xsp3ioc.stream.sockets import DataSocket
@@ -26,7 +24,6 @@ from xsp3ioc.stream.subscribers import Audience
 
 log = logging.getLogger(__name__)
 
-SINGLE, MULTIPLE, CONTINUOUS = range(3)
 SUBSCRIBER_PATIENCE = 1.0
 """Seconds that the end of a series waits for a subscriber that takes nothing."""
 
@@ -104,52 +101,16 @@ class AcquisitionCommands(Stopping):
 
     def _new_series(self) -> Series:
         values = self.values
-        trigger = TRIGGERS[values["trigger_mode"]]
-        frames = {SINGLE: 1, MULTIPLE: values["frames"], CONTINUOUS: 0}[values["image_mode"]]
         file = self.recorder.file
         recorded = file is not None and file.is_open and not file.closing and values["file_enabled"]
+        order = file.order if recorded and file else None
         AcquisitionCommands._series_id += 1
-        header = Header(
-            msg_number=0,
-            series_id=AcquisitionCommands._series_id,
-            capture_id=file.order.capture_id if recorded and file else 0,
-            filename=file.order.filename if recorded and file else "",
-            frames=frames,
-            channels=values["channels"],
-            bins=BINS,
-            exposure=values["exposure_time"] if trigger.exposed else 0.0,
-            gap=GAP.cycles * self.clock_period if trigger.exposed else 0.0,
-            clock_period=self.clock_period,
-            trigger_mode=self.parameters["trigger_mode"].text(values["trigger_mode"]),
-            time=time.time(),
-            times="ticks" if trigger.free_running else "read-out",
-            event_widths=list(values["event_width"]),
-            energy_offset=list(values["energy_offset"]),
-            energy_slope=list(values["energy_slope"]),
-            windows=[
-                [
-                    [values["window1_low"][channel], values["window1_high"][channel]],
-                    [values["window2_low"][channel], values["window2_high"][channel]],
-                ]
-                for channel in range(values["channels"])
-            ],
-            good_thresholds=list(values["good_threshold"]),
-            simulated=self.simulated,
-            detector=values["model"],
-            host=socket.gethostname(),
-            server=f"xsp3ioc {__version__}",
-            library=values["sdk_version"],
-            firmware=values["firmware_version"],
-            dead_time_model=DEAD_TIME_MODELS[values["dead_time_model"]],
-            parameters={
-                name: list(values[name]) if parameter.per_channel else values[name]
-                for name, parameter in self.parameters.items()
-                if parameter.writable and not parameter.command and not parameter.per
-            },
+        header = make_header(
+            self._series_id, values, self.parameters, order, self.clock_period, self.simulated
         )
         return Series(
             header,
-            trigger,
+            TRIGGERS[values["trigger_mode"]],
             self.event_widths,
             bool(values["stop_on_overrun"]),
             Audience.all if recorded else Audience.others,

@@ -1,0 +1,65 @@
+"""The header of a series: what a late or remote reader has to know, from the parameters at its start."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from xsp3ioc import __version__
+from xsp3ioc.stream.connection import GAP, TRIGGERS
+from xsp3ioc.stream.declared import BINS
+from xsp3ioc.stream.messages import DEAD_TIME_MODELS, Capture, Header
+from xsp3ioc.stream.parameter import Parameter
+
+SINGLE, MULTIPLE, CONTINUOUS = range(3)
+"""Image modes."""
+
+
+def make_header(
+    series_id: int,
+    values: Mapping[str, Any],
+    parameters: Mapping[str, Parameter],
+    file: Capture | None,
+    clock_period: float,
+    simulated: bool,
+) -> Header:
+    """Return the header of a series that begins now; `file` is what it is written to, `clock_period` in s."""
+    trigger = TRIGGERS[values["trigger_mode"]]
+    channels = range(values["channels"])
+    return Header(
+        msg_number=0,
+        series_id=series_id,
+        capture_id=file.capture_id if file else 0,
+        filename=file.filename if file else "",
+        frames={SINGLE: 1, MULTIPLE: values["frames"], CONTINUOUS: 0}[values["image_mode"]],
+        channels=values["channels"],
+        bins=BINS,
+        exposure=values["exposure_time"] if trigger.exposed else 0.0,
+        gap=GAP.cycles * clock_period if trigger.exposed else 0.0,
+        clock_period=clock_period,
+        trigger_mode=parameters["trigger_mode"].text(values["trigger_mode"]),
+        time=time.time(),
+        times="ticks" if trigger.free_running else "read-out",
+        event_widths=list(values["event_width"]),
+        energy_offset=list(values["energy_offset"]),
+        energy_slope=list(values["energy_slope"]),
+        windows=[
+            [[values[f"window{number}_{end}"][channel] for end in ("low", "high")] for number in (1, 2)]
+            for channel in channels
+        ],
+        good_thresholds=list(values["good_threshold"]),
+        simulated=simulated,
+        detector=values["model"],
+        host=socket.gethostname(),
+        server=f"xsp3ioc {__version__}",
+        library=values["sdk_version"],
+        firmware=values["firmware_version"],
+        dead_time_model=DEAD_TIME_MODELS[values["dead_time_model"]],
+        parameters={
+            name: list(values[name]) if parameter.per_channel else values[name]
+            for name, parameter in parameters.items()
+            if parameter.writable and not parameter.command and not parameter.per
+        },
+    )
