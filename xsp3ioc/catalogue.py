@@ -159,11 +159,10 @@ def rows() -> tuple[Row, ...]:
 
 
 def _row(line: dict[str, str]) -> Row:
-    pairs = (choice.split("=", 1) for choice in line["enum_strings"].split("|") if choice)
-    names = {int(state): name for state, name in pairs}
-    last = max(names, default=1 if line["record_type"] in ("bo", "bi") else -1)
-    choices = [names.get(state, "") for state in range(last + 1)]
-    choices += [name for value, name in names.items() if value < 0]  # the states' values differ from their numbers
+    # In the order of the states; the numbers are values of their own (`Automatic` is -1).
+    choices = [choice.split("=", 1)[1] for choice in line["enum_strings"].split("|") if choice]
+    if not choices and line["record_type"] in ("bo", "bi"):
+        choices = ["", ""]
     return Row(
         line["pv"],
         line["record_type"],
