@@ -15,6 +15,7 @@ COMMANDS = {
     "hardware-check": "look at a real system for the first time, and test what is believed about it",
     "emulator": "build a libxspress3.so that emulates an Xspress3, for other programs",
     "status": "show a running server at a glance",
+    "screens": "show or copy the screens for CS-Studio Phoebus",
 }
 """Each is a module of that name (`_` for `-`) with a `main(arguments) -> exit code`."""
 

@@ -74,7 +74,10 @@ def test_the_wheel_has_every_module_once(built):
     expected = {f"xsp3ioc/{path.name}" for path in (ROOT / "xsp3ioc").glob("*.py")}
     for folder in ("sdk", "sdk/emulator", "stream", "tango", "receivers"):
         expected |= {f"xsp3ioc/{folder}/{path.name}" for path in (ROOT / folder).glob("*.py")}
-    expected |= {f"xsp3ioc/sdk/data/{path.name}" for path in (ROOT / "sdk" / "data").iterdir()}
+    for folder in ("sdk/data", "data"):
+        expected |= {f"xsp3ioc/{folder}/{path.name}" for path in (ROOT / "xsp3ioc" / folder).iterdir()}
+    for ending in ("py", "bob"):
+        expected |= {f"xsp3ioc/screens/{path.name}" for path in (ROOT / "xsp3ioc" / "screens").glob(f"*.{ending}")}
     assert packed == expected
 
 

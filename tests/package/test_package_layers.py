@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsp3ioc", "sdk", "stream", "tango", "receivers")
-MODULES = sorted(path for folder in (*FOLDERS, "sdk/emulator") for path in (ROOT / folder).glob("*.py"))
+PARTS = ("sdk/emulator", "xsp3ioc/screens")
+MODULES = sorted(path for folder in (*FOLDERS, *PARTS) for path in (ROOT / folder).glob("*.py"))
 LONGEST = 320
 EMPTY_NAMES = {"utils", "util", "common", "base", "manager", "helper", "helpers", "misc", "tools"}
 
@@ -97,6 +98,7 @@ def test_each_library_has_its_place(path):
         "bitshuffle": folder == "receivers" and path.stem in H5PY_MODULES,
         "matplotlib": identify(path) == "xsp3ioc/picture.py",
         "epics": False,
+        "phoebusgen": path.parent.name == "screens",
     }
     assert {name for name in used if not places.get(name, True)} == set()
 
