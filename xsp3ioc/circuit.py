@@ -17,6 +17,8 @@ from xsp3ioc.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
+BUNDLE = 64
+"""Replies that are sent together; then other clients have their turn. A screen connects thousands of records."""
 LONGEST_MESSAGE = 16 << 20
 """Bytes of one request; more is no Channel Access client."""
 
@@ -72,7 +74,7 @@ class Circuit(server.VirtualCircuit):
 
     async def recv(self) -> None:
         """Read commands into the queue; a full queue makes the client wait."""
-        received = await self.client.recv(4096)
+        received = await self.client.recv(1 << 16)
         commands, missing = self.circuit.recv(received)
         for command in commands:
             await self.command_queue.put(command)
@@ -85,9 +87,12 @@ class Circuit(server.VirtualCircuit):
         """Process commands until the client goes, or says what no client would say."""
         try:
             while True:
-                response = await self._command_queue_iteration(await self.command_queue.get())
-                if response:
-                    await self.send(*response)
+                replies = list(await self._command_queue_iteration(await self.command_queue.get()) or ())
+                while not self.command_queue.empty() and len(replies) < BUNDLE:
+                    replies += await self._command_queue_iteration(self.command_queue.get_nowait()) or ()
+                if replies:
+                    await self.send(*replies)
+                await asyncio.sleep(0)
         except DisconnectedCircuit:
             pass
         except Exception as problem:
