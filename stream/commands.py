@@ -14,11 +14,11 @@ from typing import Any
 
 from xsp3ioc.sdk import Xspress3Error
 from xsp3ioc.stream.parameter import SLOTS, Index, Parameter
+from xsp3ioc.stream.putlog import note, said
 from xsp3ioc.stream.series import Series
 from xsp3ioc.stream.store import Store
 
 log = logging.getLogger(__name__)
-put_log = logging.getLogger("xsp3ioc.puts")
 
 WATCHDOG = "watchdog"
 """Who puts what no client asked for: not in the log of puts, and refused without a word in the status."""
@@ -146,9 +146,12 @@ class Commanded(Store, ABC):
         command = Command(name, value, index, who)
         parameter = self.parameters.get(name)
         if parameter is None or not parameter.writable:
-            command.fail(ValueError(f"{parameter.label if parameter else name} cannot be written"))
+            label = parameter.label if parameter else name
+            error = ValueError(f"{label} cannot be written")
+            note(who, label, said(value), refused=error)
+            command.fail(error)
         elif name == "acquire" and self._means_stop(value):
-            put_log.info("%s %s %r", who, parameter.label, value)
+            note(who, parameter.label, said(False, parameter), said(self.values["acquire"], parameter))
             self._stop(command)
         else:
             self._queue.submit(command)
@@ -165,6 +168,7 @@ class Commanded(Store, ABC):
             return
         name, index = command.name, command.index
         parameter = self.parameters[name]
+        old = None
         try:
             self._check_index(parameter, index)
             old = self.values[name] if index is None else self.values[name][index]
@@ -177,7 +181,7 @@ class Commanded(Store, ABC):
                 self.update(name, value, index=index)
             label = parameter.label_of(index)
             if command.who != WATCHDOG:
-                put_log.info("%s %s %r was %r", command.who, label, value, old)
+                note(command.who, label, said(value, parameter), said(old, parameter))
             if self.series is not None and name in FIXED_BY_SERIES and value != old:
                 self.say(f"{label} = {parameter.text(value)} is for the next series")
         except Exception as raised:
@@ -193,6 +197,8 @@ class Commanded(Store, ABC):
             if command.who == WATCHDOG:
                 log.debug("%s: %s", parameter.label, error)
             else:
+                was = None if old is None else said(old, parameter)
+                note(command.who, parameter.label_of(index), said(command.value, parameter), was, error)
                 self.refuse(name, index, error)
             command.fail(error)
             return
@@ -208,6 +214,11 @@ class Commanded(Store, ABC):
             raise ValueError(f"{parameter.label}: channel {channel} is not in 0..{self.values['channels'] - 1}")
         if parameter.per and (not slot or not 0 <= slot[0] < SLOTS[parameter.per]):
             raise ValueError(f"{parameter.label}: {parameter.per} {slot} is not in 0..{SLOTS[parameter.per] - 1}")
+
+    def _put_log_level(self, value: int, index: Index) -> None:
+        # Of this program; what libraries log is limited where logging is set up.
+        logging.getLogger("xsp3ioc").setLevel(self.parameters["log_level"].names[value].upper())
+        self.update("log_level", value)
 
     @staticmethod
     def _answer(command: Command, error: BaseException | None) -> None:

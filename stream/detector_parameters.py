@@ -67,6 +67,9 @@ class DetectorParameters:
         False, "End the server with exit code 75, so that its supervisor starts it anew", pv="RESTART",
         choices=("Done", "Restart"), readback=False, command=True,
     )  # fmt: skip
+    log_level = Parameter(
+        1, "Least important messages that go to the log", pv="LogLevel", choices=("Debug", "Info", "Warning", "Error")
+    )
     auto_reconnect = Parameter(
         False, "Connect again by itself when a lost system comes back", pv="AutoReconnect", choices=NO_YES
     )

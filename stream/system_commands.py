@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from xsp3ioc import __version__
 from xsp3ioc.sdk import Xspress3, Xspress3Error
 from xsp3ioc.stream.analysis import Analysis
-from xsp3ioc.stream.commands import Commanded
+from xsp3ioc.stream.channel_commands import ChannelCommands
 from xsp3ioc.stream.connection import TRIGGERS, System, check_settings, open_system, program
 from xsp3ioc.stream.declared import BINS, DETECTOR_STATES
 from xsp3ioc.stream.display import Sum, blank_values
@@ -24,11 +23,6 @@ from xsp3ioc.stream.pool import Pool
 
 log = logging.getLogger(__name__)
 
-HELD_BY_HARDWARE = (
-    "trigger_mode", "invert_f0", "invert_veto", "debounce", "good_threshold", "event_width",
-    "window1_low", "window1_high", "window2_low", "window2_high",
-)  # fmt: skip
-"""Settings that cannot be put before there is a system: `preset` takes their first values."""
 SHOWN_STATE = {
     State.disconnected: "Disconnected",
     State.connecting: "Initializing",
@@ -39,7 +33,7 @@ SHOWN_STATE = {
 }
 
 
-class SystemCommands(Commanded):
+class SystemCommands(ChannelCommands):
     """What concerns the hardware while it does not count."""
 
     def __init__(self, system: System, pool_bytes: int) -> None:
@@ -54,7 +48,6 @@ class SystemCommands(Commanded):
         self.clock_period = 12.5e-9
         """Seconds per tick, from the library once it is connected."""
         self.simulated = False
-        self._presets: dict[str, list[Any]] = {}
         self.restarting = False
         """RESTART was written: the process shall end, with the exit code that says so."""
         self.on_restart: Callable[[], object] = lambda: None
@@ -211,56 +204,6 @@ class SystemCommands(Commanded):
                 "event_width": [float(sdk.event_width(channel)) for channel in channels],
             }
         )
-
-    def preset(self, name: str, values: list[Any]) -> None:
-        """Take what the hardware holds from the configuration, before there is any: a value per channel, or one.
-
-        Windows, thresholds and event widths are the calibration's at every CONNECT; what is preset goes over them.
-        ValueError as for a put.
-        """
-        parameter = self.parameters[name]
-        converted = [parameter.convert(value) for value in values]
-        if not parameter.per_channel:
-            self.update(name, converted[0])
-            return
-        self._presets[name] = converted
-
-    def _apply_presets(self) -> None:
-        for name, values in self._presets.items():
-            log.warning("%s: %s of the calibration is replaced by %s", name, self.values[name], values)
-            if name == "good_threshold":
-                for channel, value in enumerate(values):
-                    self._put_good_threshold(value, channel)
-            elif name == "event_width":
-                self.update(name, list(values))
-        windows = self.values | self._presets
-        for window in (1, 2) if any(name.startswith("window") for name in self._presets) else ():
-            for channel in range(self.values["channels"]):
-                low, high = (windows[f"window{window}_{end}"][channel] for end in ("low", "high"))
-                self._put_window(window - 1, low, high, channel)
-
-    def _put_good_threshold(self, value: int, channel: int) -> None:
-        self.sdk.set_good_threshold(channel, value)
-        self.update("good_threshold", value, index=channel)
-
-    def _put_window(self, window: int, low: int, high: int, channel: int) -> None:
-        if low > high:
-            raise ValueError(f"Window {window + 1} of channel {channel + 1}: low {low} is above high {high}")
-        self.sdk.set_window(channel, window, low, high)
-        self.update(f"window{window + 1}_low", low, index=channel)
-        self.update(f"window{window + 1}_high", high, index=channel)
-
-    def _put_window1_low(self, value: int, channel: int) -> None:
-        self._put_window(0, value, self.values["window1_high"][channel], channel)
-
-    def _put_window1_high(self, value: int, channel: int) -> None:
-        self._put_window(0, self.values["window1_low"][channel], value, channel)
-
-    def _put_window2_low(self, value: int, channel: int) -> None:
-        self._put_window(1, value, self.values["window2_high"][channel], channel)
-
-    def _put_window2_high(self, value: int, channel: int) -> None:
-        self._put_window(1, self.values["window2_low"][channel], value, channel)
 
     def _put_trigger_mode(self, value: int, channel: int | None) -> None:
         self._program_timing("trigger_mode", value)

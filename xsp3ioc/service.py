@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from xsp3ioc.configuration import Configuration, ConfigurationError
 from xsp3ioc.opening import open_library
 from xsp3ioc.sdk import Library
+from xsp3ioc.stream.channel_commands import HELD_BY_HARDWARE
 from xsp3ioc.stream.connection import System
 from xsp3ioc.stream.detector import Detector, Places
-from xsp3ioc.stream.system_commands import HELD_BY_HARDWARE
 
 if TYPE_CHECKING:
     from xsp3ioc.server import Address
@@ -56,7 +56,8 @@ def _set_up_logging(log_file: str, verbose: bool) -> None:
     formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handlers: list[logging.Handler] = [logging.StreamHandler()]
-    handlers[0].setLevel(logging.INFO if verbose else logging.WARNING)
+    # What there is below is for the PV LogLevel to say.
+    handlers[0].setLevel(logging.NOTSET if verbose else logging.WARNING)
     if log_file:
         try:
             handlers.append(RotatingFileHandler(log_file, maxBytes=10_000_000, backupCount=5))
