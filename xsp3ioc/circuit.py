@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -13,7 +14,10 @@ from caproto import AccessRights, CAStatus
 from caproto.asyncio import server
 from caproto.server.common import DisconnectedCircuit
 
+from xsp3ioc.access import Client
 from xsp3ioc.outbox import Outbox
+from xsp3ioc.stream.commands import Put
+from xsp3ioc.stream.putlog import Caller, note, said
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +28,7 @@ LONGEST_MESSAGE = 16 << 20
 
 
 class AccessDeniedError(Exception):
-    """The record cannot be written."""
+    """The record cannot be written, or not by this client."""
 
 
 class NeverWriting:
@@ -64,8 +68,16 @@ class Circuit(server.VirtualCircuit):
 
     @property
     def who(self) -> str:
-        """user@host, as the client said."""
-        return f"{self.client_username or '?'}@{self.client_hostname or self.circuit.address[0]}"
+        """user@host[address]: the first two as the client says."""
+        claimed = f"{self.client_username or '?'}@{self.client_hostname or '?'}"
+        # It goes into a log: a name must not look like more than a name.
+        return f"{re.sub('[^!-~]', '?', claimed[:100])}[{self.circuit.address[0]}]"
+
+    @property
+    def _may_write(self) -> bool:
+        address, here = self.circuit.address[0], self.client.getsockname()
+        local = address.startswith("127.") or (here is not None and address == here[0])
+        return self.context.access.allows(Client(self.client_username or "", address, local))
 
     async def run(self) -> None:
         """Start answering."""
@@ -126,7 +138,21 @@ class Circuit(server.VirtualCircuit):
                 self.outbox.cancel(command.subscriptionid)
             case caproto.ClearChannelRequest():
                 await self._end_subscriptions(command.sid)
+            case caproto.HostNameRequest() | caproto.ClientNameRequest():
+                await super()._process_command(command)
+                return [self._rights(chan.cid, chan.name) for chan in self.circuit.channels_sid.values()]
+            case caproto.CreateChanRequest():
+                return [
+                    self._rights(response.cid, command.name) if isinstance(response, caproto.AccessRightsResponse)
+                    else response
+                    for response in await super()._process_command(command)
+                ]  # fmt: skip
         return await super()._process_command(command)
+
+    def _rights(self, cid: int, name: str) -> Any:
+        """Tell the client what it may do, so that its screens show it."""
+        rights = self.context[name].check_access(self.client_hostname, self.client_username)
+        return caproto.AccessRightsResponse(cid, rights if self._may_write else rights & AccessRights.READ)
 
     async def _end_subscriptions(self, sid: int) -> None:
         # caproto compares the subscription's channel object with the number, so that none is ever found.
@@ -137,22 +163,30 @@ class Circuit(server.VirtualCircuit):
 
     def _write(self, command: Any) -> list[Any]:
         chan = self.circuit.channels_sid[command.sid]
+        caller, old = Caller(self.who, chan.name), None
         future: Future[Any]
         try:
             channel = self.context[chan.name]
+            old = said(channel.value)
             if AccessRights.WRITE not in channel.check_access(self.client_hostname, self.client_username):
                 raise AccessDeniedError(f"{chan.name} is read-only")
-            future = channel.writer(command.data, self.who)
+            if not self._may_write:
+                raise AccessDeniedError(f"only {self.context.access.text} may write")
+            future = channel.writer(command.data, caller)
         except Exception as problem:
             future = Future()
             future.set_exception(problem)
+        if not isinstance(future, Put):
+            # The detector does not know of it, and so does not log it.
+            new = said(command.data)
+            future.add_done_callback(lambda done: note(caller, chan.name, new, old, _problem(done)))
         future.add_done_callback(partial(self.context.after_updates, partial(self._answer, chan, command)))
         return []
 
     def _answer(self, chan: caproto.ServerChannel, command: Any, future: Future[Any]) -> None:
         if not self.connected or chan.sid not in self.circuit.channels_sid:
             return
-        problem = RuntimeError("The server gave this up") if future.cancelled() else future.exception()
+        problem = _problem(future)
         status = CAStatus.ECA_NORMAL
         if problem is not None:
             status = CAStatus.ECA_NOWTACCESS if isinstance(problem, AccessDeniedError) else CAStatus.ECA_PUTFAIL
@@ -172,3 +206,7 @@ class Circuit(server.VirtualCircuit):
                 await self._send_buffers(await self.outbox.take())
         except (OSError, caproto.CaprotoNetworkError):
             await self.close()
+
+
+def _problem(future: Future[Any]) -> BaseException | None:
+    return RuntimeError("The server gave this up") if future.cancelled() else future.exception()

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
+from xsp3ioc.access import WriteAccess
 from xsp3ioc.channels import ChannelTable, Core
 from xsp3ioc.records import pv_table
 from xsp3ioc.server import Address, Server
@@ -95,16 +96,17 @@ async def serve(
     r: str = "det1:",
     listen: str = "127.0.0.1",
     port: int | None = None,
+    access: WriteAccess | None = None,
     started: Callable[[Address], None],
     stop: asyncio.Event,
 ) -> None:
     """Serve the detector until `stop` is set.
 
     `port` is where searches are heard, and the TCP port unless another server has it; default: EPICS_CAS_SERVER_PORT,
-    EPICS_CA_SERVER_PORT or 5064. OSError if `listen` is no address of this host.
+    EPICS_CA_SERVER_PORT or 5064. Without `access` everyone may write. OSError if `listen` is no address of this host.
     """
     face = Face(detector, prefix, r)
-    server = Server(face.table, face.after_updates, listen, port)
+    server = Server(face.table, face.after_updates, listen, port, access)
     poster = asyncio.create_task(face.post_updates())
     try:
         started(await server.start())

@@ -18,6 +18,7 @@ from caproto.asyncio.utils import _TransportWrapper
 from caproto.server.common import DisconnectedCircuit, Subscription, SubscriptionSpec
 
 from xsp3ioc import network
+from xsp3ioc.access import WriteAccess
 from xsp3ioc.circuit import Circuit
 from xsp3ioc.wire import event_message
 
@@ -74,9 +75,11 @@ class Server(Context):
         after_updates: Callable[[Callable[[Any], None], Any], None],
         listen: str,
         port: int | None = None,
+        access: WriteAccess | None = None,
     ):
         super().__init__(channels, [listen])
         self.after_updates = after_updates
+        self.access = access or WriteAccess()
         self.subscription_queue = _Direct(self._subscription_queue_iteration)
         self._listen = listen
         if port is not None:
