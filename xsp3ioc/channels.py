@@ -12,9 +12,10 @@ import caproto
 import numpy as np
 from caproto import AccessRights, AlarmSeverity, AlarmStatus, SubscriptionType, native_type
 
+from xsp3ioc.aliases import today
 from xsp3ioc.fields import make_field
 from xsp3ioc.plain import Plain
-from xsp3ioc.records import Record, alias_names, all_records, fit, to_wire
+from xsp3ioc.records import DETECTOR, Record, alias_names, all_records, fit, to_wire
 from xsp3ioc.stream.parameter import Index, Parameter, Severity, Update
 from xsp3ioc.wire import TIME_METADATA, to_array
 
@@ -187,10 +188,11 @@ def alarm_of(record: Record, value: Any, severity: Severity) -> tuple[Severity, 
 class ChannelTable(dict[str, Any]):
     """All channels of a detector, by record name: each made when a client first asks for it."""
 
-    def __init__(self, core: Core, tell: Callable[[Update], None], prefix: str, r: str):
-        """`tell` shows changes of plain records."""
+    def __init__(self, core: Core, tell: Callable[[Update], None], prefix: str, r: str, legacy: bool = False):
+        """`tell` shows changes of plain records; `legacy`: the names of the vendor's old server too."""
         super().__init__()
         self._core = core
+        self._prefix, self._r, self._legacy = prefix, r, legacy
         self._plain = Plain(tell)
         self._records: dict[str, Record] = {}
         for record in all_records(core.parameters.values(), core.channels, prefix, r):
@@ -201,10 +203,16 @@ class ChannelTable(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         """Make the channel of a record; KeyError if there is none of that name."""
-        record = self._records[name]
+        record = self._records.get(name) or self._older(name)
         channel = self.get(record.name) or self._make(record)
         self[record.name] = self[name] = channel
         return channel
+
+    def _older(self, name: str) -> Record:
+        if not name.startswith(self._prefix):
+            raise KeyError(name)
+        meant = today(name[len(self._prefix) :], self._legacy)
+        return self._records[self._prefix + meant.replace(DETECTOR, self._r, 1)]
 
     def _make(self, record: Record) -> Served:
         value = self._plain.get(record) if record.plain else self._core.get(record.parameter.name, record.index)

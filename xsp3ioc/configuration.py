@@ -28,6 +28,8 @@ class Serve(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Macro P; empty: XSP3_<channels>Chan:"""
     detector_prefix: str = "det1:"
     """Macro R."""
+    legacy_names: bool = False
+    """Records answer to the names of the vendor's server of before 2017 too."""
     listen: str = "127.0.0.1"
     ca_port: int | None = None
     data_port: int = 9999

@@ -29,14 +29,14 @@ _LAST_WORDS = 1.0
 class Face:
     """The records of one detector, and the one way on which its updates and ended writes come to them, in order."""
 
-    def __init__(self, detector: Core, prefix: str, r: str):
+    def __init__(self, detector: Core, prefix: str, r: str, legacy: bool):
         self._loop = asyncio.get_running_loop()
         self._items: deque[Update | Callable[[], None]] = deque()
         self._awake = asyncio.Event()
         self._woken = False
         # First listen, then look: an update in between is shown twice rather than never.
         detector.subscribe(self._hand_over)
-        self.table = ChannelTable(detector, self._hand_over, prefix, r)
+        self.table = ChannelTable(detector, self._hand_over, prefix, r, legacy)
 
     def after_updates(self, reply: Callable[[Any], None], future: Future[Any]) -> None:
         """Have `reply(future)` called behind all updates so far; from any thread."""
@@ -97,15 +97,17 @@ async def serve(
     listen: str = "127.0.0.1",
     port: int | None = None,
     access: WriteAccess | None = None,
+    legacy: bool = False,
     started: Callable[[Address], None],
     stop: asyncio.Event,
 ) -> None:
     """Serve the detector until `stop` is set.
 
     `port` is where searches are heard, and the TCP port unless another server has it; default: EPICS_CAS_SERVER_PORT,
-    EPICS_CA_SERVER_PORT or 5064. Without `access` everyone may write. OSError if `listen` is no address of this host.
+    EPICS_CA_SERVER_PORT or 5064. Without `access` everyone may write. `legacy`: records answer to the names of the
+    vendor's old server too. OSError if `listen` is no address of this host.
     """
-    face = Face(detector, prefix, r)
+    face = Face(detector, prefix, r, legacy)
     server = Server(face.table, face.after_updates, listen, port, access)
     poster = asyncio.create_task(face.post_updates())
     try:

@@ -199,6 +199,7 @@ async def _serve(configuration: Configuration, detector: Detector) -> int:
             r=server.detector_prefix,
             listen=server.listen,
             port=server.ca_port,
+            legacy=server.legacy_names,
             started=started,
             stop=over,
         )
