@@ -38,6 +38,11 @@ class ChannelParameters:
         10.0, "Energy per bin", pv="/C{chan}:EnergySlope", unit="eV", low=1e-3, precision=4, per_channel=True
     )
 
+    energy = Parameter(
+        np.zeros(0), "Energy of each bin", pv="/C{chan}:Energy_RBV", unit="eV", precision=1, length=BINS,
+        writable=False, per_channel=True, derived=True,
+    )  # fmt: skip
+
     # per channel: the latest frame
     mca = Parameter(
         np.zeros(0), "Spectrum of the latest frame", pv="/MCA{chan}:ArrayData", unit="", length=BINS,

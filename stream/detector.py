@@ -19,6 +19,7 @@ from xsp3ioc.stream.acquisition import Acquisition
 from xsp3ioc.stream.acquisition_commands import AcquisitionCommands
 from xsp3ioc.stream.commands import WATCHDOG
 from xsp3ioc.stream.connection import System
+from xsp3ioc.stream.energies import Energies
 from xsp3ioc.stream.life import State
 from xsp3ioc.stream.messages import FRAME_DTYPE, SCALERS, Block, encode
 from xsp3ioc.stream.parameter import Severity
@@ -48,7 +49,7 @@ class Places:
     monitor_port: int = 9998
 
 
-class Detector(AcquisitionCommands):
+class Detector(AcquisitionCommands, Energies):
     """Parameters and commands; `put` asks for a change, `subscribe` hears of every change, from any thread."""
 
     def __init__(self, system: System, places: Places, pool_bytes: int = 1 << 30) -> None:

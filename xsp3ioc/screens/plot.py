@@ -29,23 +29,21 @@ class Trace:
 
 @dataclass(frozen=True)
 class Switch:
-    """A choice that only this screen knows: a local PV, numbered like its choices."""
+    """A choice that only the screen knows: a local PV, numbered like its choices."""
 
     name: str
     choices: tuple[str, ...]
-    shared: bool = False
-    """One for all windows; else each has its own."""
 
     @property
     def named(self) -> Named:
-        """Its PV."""
-        own = "" if self.shared else "_$(DID)"
+        """Its PV: each window has its own."""
         choices = ", ".join(f'"{choice}"' for choice in self.choices)
-        return Named(f"loc://xsp3_{self.name}{own}<VEnum>(0, {choices})")
+        return Named(f"loc://xsp3_{self.name}_$(DID)<VEnum>(0, {choices})")
 
 
 SCALE = Switch("scale", ("Linear", "Logarithmic"))
 SPECTRA = Switch("spectra", ("Last frame", "Sum", "Both"))
+ACROSS = Switch("across", ("Bin", "Energy"))
 
 
 class Plot:
@@ -56,7 +54,7 @@ class Plot:
         if title:
             self.made.title(title)
             self.made.predefined_title_font(fonts.Header3)
-        self._traces = 0
+        self._traces = self._marks = 0
         area.place(self.made)
 
     def axes(self, across: str, up: str) -> None:
@@ -95,6 +93,7 @@ class Plot:
             made.pv_name(named.pv)
             made.interactive(False)
             self.made.add_marker(made)
+            self._marks += 1
 
     def switch_scale(self, switch: Switch = SCALE) -> None:
         """Let the switch make the axis logarithmic."""
@@ -104,6 +103,15 @@ class Plot:
         """Let the switch hide the second curve (0), the first (1), or none."""
         for trace, hidden in ((0, 1), (1, 0)):
             self.made.rule("shown", f"traces[{trace}].visible", {switch.named.pv: True}, {f"pv0 == {hidden}": "false"})
+
+    def switch_across(self, title: str, pv: str, switch: Switch = ACROSS) -> None:
+        """Let the switch show all curves over another array; the lines, which are bins, are not to be seen then."""
+        when = {switch.named.pv: True}
+        self.made.rule("title", "x_axis.title", when, {"pv0 == 1": title})
+        for trace in range(self._traces):
+            self.made.rule("across", f"traces[{trace}].x_pv", when, {"pv0 == 1": pv})
+        for mark in range(self._marks):
+            self.made.rule("seen", f"marker[{mark}].visible", when, {"pv0 == 1": "false"})
 
     def switch_pv(self, switch_pv: str, pvs: Sequence[tuple[int, str]]) -> None:
         """Let the value of a PV choose what the first curve shows."""

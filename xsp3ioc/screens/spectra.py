@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from xsp3ioc.screens.names import named
 from xsp3ioc.screens.panel import GAP, MARGIN, ROW, Area, Columns, Panel
-from xsp3ioc.screens.plot import BLUE, ORANGE, RED, SCALE, SPECTRA, VIOLET, Plot, Switch, Trace
+from xsp3ioc.screens.plot import ACROSS, BLUE, ORANGE, RED, SCALE, SPECTRA, VIOLET, Plot, Trace
 from xsp3ioc.screens.screen import OF_CHANNEL, OF_DETECTOR, TOP, WIDTH, Screen
 
-AXIS = Switch("axis", ("Bin", "Energy"))
 SIDE = 350
 SIDE_COLUMNS = Columns(title=110, setpoint=90, readback=75, unit=35)
 SCALERS = (
@@ -71,7 +70,7 @@ def channel_screen() -> Screen:
 
 def _spectrum(panel: Panel) -> None:
     x = switches(panel, MARGIN, panel.next())
-    panel.choice(AXIS.named, x, GAP, 140)
+    panel.choice(ACROSS.named, x, GAP, 160)
     plot = spectrum(panel, GAP, panel.y, panel.width - 2 * GAP, panel.height - panel.y - GAP)
     plot.mark(
         (named("C{chan}_SCA4_THRESHOLD").readback, VIOLET),
@@ -80,6 +79,7 @@ def _spectrum(panel: Panel) -> None:
         (named("C{chan}_SCA6_LLM").readback, BLUE),
         (named("C{chan}_SCA6_HLM").readback, BLUE),
     )
+    plot.switch_across("Energy (eV)", named("/C{chan}:Energy_RBV").pv)
 
 
 def _rates(panel: Panel) -> None:
