@@ -17,7 +17,7 @@ from xsp3ioc.stream.messages import EVENT_WIDTH, image_of
 from xsp3ioc.stream.pool import Lease, Pool
 from xsp3ioc.stream.series import Series
 from xsp3ioc.stream.sockets import DataSocket
-from xsp3ioc.stream.verification import Faulty, runs, verify
+from xsp3ioc.stream.verification import Faulty, runs, verify, whole
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,8 @@ class Acquisition(threading.Thread):
         self._on_warning = on_warning
         self._on_end = on_end
         self._status = np.zeros((pool.channels, pool.slab_frames), STATUS_DTYPE)
+        # None: all of them count, and the library's own progress is theirs.
+        self._enabled = series.enabled if series.enabled is not None and not series.enabled.all() else None
         self._easy = EASY_SLABS
         self._flags = ErrorFlag(0)
         self._patient_until = time.monotonic() + PATIENCE
@@ -156,7 +158,18 @@ class Acquisition(threading.Thread):
                 f"Overrun: the detector stopped at frame {progress.frames}, its memory of {self._sdk.ring} frames was "
                 f"full; {self._series.acquired} frames before it are safe"
             )
-        return progress.frames
+        return progress.frames if self._enabled is None else self._look_at_enabled(progress.frames)
+
+    def _look_at_enabled(self, frames: int) -> int:
+        """Return how many frames are complete on the channels that count, where the library waits for all of them."""
+        first = max(frames, self._series.next)
+        room = self._sdk.ring - first % self._sdk.ring
+        count = min(self.furthest - first, room, self._status.shape[1])
+        if self._enabled is None or count <= 0:
+            return frames
+        status = self._status[:, :count]
+        self._sdk.frame_status(first, status)
+        return first + whole(status, first, self._enabled)
 
     def _stop_hardware(self) -> int:
         """Stop counting; return how many frames are whole.
@@ -190,7 +203,7 @@ class Acquisition(threading.Thread):
         if series.abandoned.is_set():
             return  # given up while the library was busy: these frames have been said to be lost
         sdk.acknowledge(first, count)
-        faulty = verify(status, first)
+        faulty = verify(status, first, self._enabled)
         arrays.frames["markers"] = np.bitwise_or.reduce(status["markers"])
         arrays.frames["status"] = FrameStatus.valid
         if faulty is None:
@@ -289,27 +302,13 @@ class Acquisition(threading.Thread):
             self._sdk.dead_time_factors(block.scalers, block.factors)
             # The vendor's formula divides by what may be zero; ours does not.
             np.nan_to_num(block.factors, copy=False, nan=1.0, posinf=1.0, neginf=1.0)
-        block.frames["time"] = self._times(block.scalers[:, 0, Scaler.total_ticks])
+        block.frames["time"] = series.times(block.scalers[:, 0, Scaler.total_ticks])
         series.latest = block
         self._patient_until = time.monotonic() + PATIENCE
         self._data.publish(image_of(block, self.messages), block, series.audience)
         self.messages += 1
         series.next = block.end
         self._on_block(block)
-
-    def _times(self, ticks: np.ndarray) -> np.ndarray | float:
-        series = self._series
-        if not series.trigger.free_running:
-            return series.start_time + (time.monotonic() - series.start_monotonic)
-        header = series.header
-        steps = ticks * header.clock_period
-        if not ticks.all():
-            steps[ticks == 0] = header.exposure  # overwritten: it took as long as all the others
-        steps += header.gap
-        ends = steps.cumsum()
-        start, series.elapsed = series.elapsed, series.elapsed + float(ends[-1])
-        ends += series.start_time + start - header.gap
-        return ends
 
 
 def _words(flags: ErrorFlag) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from xsp3ioc.stream.acquisition import Acquisition
+from xsp3ioc.stream.array_values import identity_values
 from xsp3ioc.stream.connection import TRIGGERS, System
 from xsp3ioc.stream.display import frame_values
 from xsp3ioc.stream.heading import make_header
@@ -24,6 +25,11 @@ from xsp3ioc.stream.subscribers import Audience
 
 log = logging.getLogger(__name__)
 
+COUNTERS = (
+    "frames_read", "frames_done", "frames_acquired", "frames_streamed", "frames_written", "frames_missing",
+    "exposures_done",
+)  # fmt: skip
+ALL_CARDS = -1
 SUBSCRIBER_PATIENCE = 1.0
 """Seconds that the end of a series waits for a subscriber that takes nothing."""
 
@@ -79,14 +85,9 @@ class AcquisitionCommands(Stopping):
             series.reason = "failed to start"
             self.data.publish(series.end(1, 0, None), audience=series.audience)
             raise
-        self.update_all(
-            dict.fromkeys(
-                ("frames_read", "frames_done", "frames_acquired", "frames_streamed", "frames_written"), 0
-            )
-            | {"frames_missing": 0, "soft_trigger": False}
-        )
+        self.update_all(dict.fromkeys(COUNTERS, 0) | {"soft_trigger": False})
         self.say("Acquiring Data")
-        self.update("acquire", True)
+        self.update_all({"acquire": True, "acquire_busy": True})
         self._acquisition.start()
         return series.done
 
@@ -102,7 +103,8 @@ class AcquisitionCommands(Stopping):
     def _new_series(self) -> Series:
         values = self.values
         file = self.recorder.file
-        recorded = file is not None and file.is_open and not file.closing and values["file_enabled"]
+        shown = bool(values["array_callbacks"])
+        recorded = file is not None and file.is_open and not file.closing and values["file_enabled"] and shown
         order = file.order if recorded and file else None
         AcquisitionCommands._series_id += 1
         header = make_header(
@@ -115,32 +117,46 @@ class AcquisitionCommands(Stopping):
             bool(values["stop_on_overrun"]),
             Audience.all if recorded else Audience.others,
             file.frames if recorded and file else 0,
+            shown=shown,
+            enabled=np.array(values["enabled"], bool),
         )
 
+    def _put_acquire_busy(self, value: bool, channel: int | None) -> None:
+        if value != self.values["acquire_busy"]:
+            raise ValueError("AcquireBusy says whether a series runs; write to Acquire instead")
+        self.update("acquire_busy", value)
+
     def _put_soft_trigger(self, value: bool, channel: int | None) -> None:
+        if self.series is None and not value:
+            self.update("soft_trigger", False)  # letting go of it is never wrong
+            return
+        self._trigger(value, "SoftTrigger", 0)
+
+    def _put_trigger(self, value: bool, channel: int | None) -> None:
+        if value:
+            self._trigger(value, "TRIGGER", ALL_CARDS)
+
+    def _trigger(self, value: bool, label: str, card: int) -> None:
         sdk = self.sdk
         if self.series is None:
-            if not value:
-                self.update("soft_trigger", False)  # letting go of it is never wrong
-                return
-            raise StateError("SoftTrigger while not acquiring: write 1 to Acquire first")
+            raise StateError(f"{label} while not acquiring: write 1 to Acquire first")
         if not self.series.trigger.armed:
             mode = self.series.header.trigger_mode
-            raise StateError(f"SoftTrigger in trigger mode {mode}: it works in Software and Software + Internal")
+            raise StateError(f"{label} in trigger mode {mode}: it works in Software and Software + Internal")
+        if self.values["soft_trigger"] or not value:
+            sdk.pause(card)  # the count enable rises again, or it would be no trigger
         if value:
-            if self.values["soft_trigger"]:
-                sdk.pause()  # the count enable rises again, or it would be no trigger
-            sdk.resume()
-        else:
-            sdk.pause()
+            sdk.resume(card)
         self.update("soft_trigger", value)
 
     # run
 
     def _on_block(self, block: Block) -> None:
-        self.sum.add(block)
-        for analysis in self._analyses:
-            analysis.add(block)
+        series = self.series
+        if series is not None and series.shown:
+            self.sum.add(block)
+            for analysis in self._analyses:
+                analysis.add(block)
         self.latest = block
 
     def _on_warning(self, text: str) -> None:
@@ -194,8 +210,8 @@ class AcquisitionCommands(Stopping):
                 self.say(series.error, Severity.major)
             else:
                 self.say(("Stopped Acquiring" if stopped else "Completed Acquisition") + remark)
-            self.update_changed({"frame_rate": 0.0})
-            self.update("acquire", False)
+            self.update_changed({"frame_rate": 0.0, "time_remaining": 0.0})
+            self.update_all({"acquire": False, "acquire_busy": False})
             if series.error:
                 self.show_refused("acquire")  # clients that look at the record's alarm only see it there
             self.series = None
@@ -244,11 +260,10 @@ class AcquisitionCommands(Stopping):
     def _show_frame(self, series: Series) -> None:
         """Show the latest frame, the sum, and what follows from them, all with that frame's time."""
         block = series.latest
-        if block is None:
+        if block is None or not series.shown:
             return
         at = float(block.frames["time"][-1])
-        model = series.header.dead_time_model
-        self.update_all(frame_values(block, series.event_widths, self.clock_period, model), at)
+        self.update_all(frame_values(block, series) | identity_values(block), at)
         self.update("mca_sum", self.sum.value().astype(np.float64), at=at)
         for analysis in self._analyses:
             analysis.show(block, at)
@@ -260,6 +275,8 @@ class AcquisitionCommands(Stopping):
             {
                 "frames_read": series.next,
                 "frames_done": self._acquisition.furthest,
+                "exposures_done": min(1, series.next),
+                "time_remaining": series.time_remaining(),
                 "frames_acquired": series.acquired,
                 "frames_streamed": series.acquired - lost_on_the_way,
                 "frames_written": series.written,

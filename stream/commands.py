@@ -22,7 +22,9 @@ log = logging.getLogger(__name__)
 
 WATCHDOG = "watchdog"
 """Who puts what no client asked for: not in the log of puts, and refused without a word in the status."""
-FIXED_BY_SERIES = ("exposure_time", "frames", "image_mode", "trigger_mode")
+FIXED_BY_SERIES = (
+    "exposure_time", "frames", "image_mode", "trigger_mode", "array_callbacks", "corrected", "enabled",
+)  # fmt: skip
 """Settings that a running series keeps as they were when it began."""
 
 
@@ -181,6 +183,7 @@ class Commanded(Store, ABC):
                 self.update(name, value, index=index)
             label = parameter.label_of(index)
             if command.who != WATCHDOG:
+                self.forget_refusal()
                 note(command.who, label, said(value, parameter), said(old, parameter))
             if self.series is not None and name in FIXED_BY_SERIES and value != old:
                 self.say(f"{label} = {parameter.text(value)} is for the next series")

@@ -82,8 +82,10 @@ def check_settings(directory: str) -> None:
         raise NotADirectoryError(f"Settings directory {directory} does not exist; set CONFIG_PATH")
 
 
-def open_system(system: System, settings: str, go_on: Callable[[], None] = lambda: None) -> Xspress3:
-    """Connect, set clocks, restore the settings directory (if one is named) and format the memory.
+def open_system(
+    system: System, frames: int, settings: str, playback: bool = False, go_on: Callable[[], None] = lambda: None
+) -> Xspress3:
+    """Connect with a circular buffer of `frames` frames, set the clocks, `prepare`.
 
     `go_on` is asked before each step and raises if the system is not wanted any more. Raises Xspress3Error with the
     library's words.
@@ -91,7 +93,7 @@ def open_system(system: System, settings: str, go_on: Callable[[], None] = lambd
     sdk = Xspress3.configure(
         system.library,
         cards=system.cards,
-        frames=system.ring_frames,
+        frames=frames,
         channels=system.channels,
         base_ip=system.base_ip,
         base_port=system.base_port,
@@ -103,18 +105,24 @@ def open_system(system: System, settings: str, go_on: Callable[[], None] = lambd
     try:
         sdk.setup_clocks()
         go_on()
-        if settings:
-            sdk.restore_settings(settings)
-            go_on()
-        sdk.format()
-        go_on()
-        sdk.set_run_flags(RunFlag.scalers | RunFlag.histogram | RunFlag.circular)
+        prepare(sdk, settings, playback, go_on)
     except Exception:
         go_on()  # not closed if it comes too late: the next connection has the same handle
         sdk.close()
         raise
     log.info("Connected to %s, firmware %s, %d channels", sdk.library_name, sdk.firmware, sdk.channels)
     return sdk
+
+
+def prepare(sdk: Xspress3, settings: str, playback: bool, go_on: Callable[[], None]) -> None:
+    """Restore the settings directory (if one is named), format the memory, choose the streams; as `open_system`."""
+    if settings:
+        sdk.restore_settings(settings)
+        go_on()
+    sdk.format()
+    go_on()
+    flags = RunFlag.scalers | RunFlag.histogram | RunFlag.circular
+    sdk.set_run_flags(flags | RunFlag.playback if playback else flags)
 
 
 def program(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xsp3ioc.stream.array_parameters import ArrayParameters
 from xsp3ioc.stream.channel_parameters import ChannelParameters
 from xsp3ioc.stream.detector_parameters import BINS as BINS
 from xsp3ioc.stream.detector_parameters import DETECTOR_STATES as DETECTOR_STATES
@@ -9,7 +10,7 @@ from xsp3ioc.stream.detector_parameters import DetectorParameters
 from xsp3ioc.stream.file_parameters import FileParameters
 
 
-class Declared(FileParameters, ChannelParameters, DetectorParameters):
+class Declared(FileParameters, ChannelParameters, ArrayParameters, DetectorParameters):
     """All parameters; the tables show those of the last base first."""
 
     values: dict

@@ -17,6 +17,7 @@ import numpy as np
 
 from xsp3ioc.stream.acquisition import Acquisition
 from xsp3ioc.stream.acquisition_commands import AcquisitionCommands
+from xsp3ioc.stream.array_values import pool_values
 from xsp3ioc.stream.commands import WATCHDOG
 from xsp3ioc.stream.connection import System
 from xsp3ioc.stream.energies import Energies
@@ -58,7 +59,8 @@ class Detector(AcquisitionCommands, Energies):
         self._stops = []
         self._acquisition: Acquisition
         self._shown: Block | None = None
-        self._rate = (time.monotonic(), 0, 0)
+        self._began = time.monotonic()
+        self._rate = (self._began, 0, 0)
         token = secrets.token_hex(16)
         self._directory = tempfile.TemporaryDirectory(prefix="xsp3ioc-")
         private = f"ipc://{Path(self._directory.name) / 'data'}"
@@ -119,8 +121,10 @@ class Detector(AcquisitionCommands, Energies):
                 if turn % 2 == 0:
                     self._show_progress(series)
                     self._show_rate(series)
+        self.update_changed({"beats": int(time.monotonic() - self._began)})
         if turn % 5 == 0:
             self._show_headroom(series)
+            self.update_changed(pool_values(self.pool))
         if turn % HEARTBEAT == 0:
             self._look_after_system()
         if turn % 50 == 0:
@@ -170,7 +174,7 @@ class Detector(AcquisitionCommands, Energies):
             series.reason = "failed"
             self.data.publish(series.end(self._acquisition.messages, None, None), audience=series.audience)
             self._show_progress(series)
-            self.update("acquire", False)
+            self.update_all({"acquire": False, "acquire_busy": False, "time_remaining": 0.0})
             if not series.done.done():
                 series.done.set_exception(SeriesError(f"Fault: {text}"))
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xsp3ioc.stream import formulas
 from xsp3ioc.stream.formulas import Scaler, spectrum_sum
 from xsp3ioc.stream.messages import EVENT_WIDTH, Block
+from xsp3ioc.stream.series import Series
 
 SCALER_NAMES = tuple(scaler.name for scaler in Scaler)
 """Parameters that show the nine scalers."""
@@ -43,29 +44,37 @@ class Sum:
             return self._total.copy()
 
 
-def frame_values(
-    block: Block, event_widths: NDArray[np.float64], clock_period: float, model: str = EVENT_WIDTH
-) -> dict[str, Any]:
-    """Values of all parameters that show the last frame of `block`, one per channel each."""
+def frame_values(block: Block, series: Series) -> dict[str, Any]:
+    """Values of all parameters that show the last frame of `block`, which is one of `series`."""
+    header, event_widths = series.header, series.event_widths
     scalers = block.scalers[-1]
     values: dict[str, Any] = {name: scalers[:, index].astype(float).tolist() for index, name in enumerate(SCALER_NAMES)}
     factors = block.factors[-1]
-    if model == EVENT_WIDTH:
+    if header.dead_time_model == EVENT_WIDTH:
         percent = formulas.dead_time_percent(scalers, event_widths)
     else:
         percent = formulas.percent_of_factors(factors)
-    output = formulas.output_rates(scalers, clock_period)
+    counting = percent if series.enabled is None else percent[series.enabled]
+    output = formulas.output_rates(scalers, header.clock_period)
     values |= {
-        "mca": block.mca[-1].astype(np.float64),
+        "mca": spectra(block.mca[-1], factors, series.corrected),
         "event_width_used": event_widths.tolist(),
         "dt_factor": factors.tolist(),
         "scaler_dt_factor": factors.tolist(),
         "dead_time": percent.tolist(),
+        "mean_dead_time": float(counting.mean()) if len(counting) else 0.0,
+        "max_dead_time": float(counting.max(initial=0.0)),
         "scaler_dt_percent": percent.tolist(),
         "output_rate": output.tolist(),
         "input_rate": (output * factors).tolist(),
     }
     return values
+
+
+def spectra(mca: NDArray[np.uint32], factors: NDArray[np.float64], corrected: bool) -> NDArray[np.float64]:
+    """Return spectra (..., channels, bins) as they are shown: if `corrected`, times their factors (..., channels)."""
+    shown: NDArray[np.float64] = mca * factors[..., np.newaxis] if corrected else mca.astype(np.float64)
+    return shown
 
 
 def blank_values(channels: int, bins: int, event_widths: NDArray[np.float64]) -> dict[str, Any]:
@@ -78,4 +87,6 @@ def blank_values(channels: int, bins: int, event_widths: NDArray[np.float64]) ->
         "event_width_used": event_widths.tolist(),
         "dt_factor": ones,
         "scaler_dt_factor": ones,
+        "mean_dead_time": 0.0,
+        "max_dead_time": 0.0,
     }

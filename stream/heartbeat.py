@@ -18,8 +18,13 @@ class Beat(NamedTuple):
 
     revision: int
     """Of the firmware, as the library's word."""
-    temperature: float
-    """Of the warmest sensor of the ADC boards, degrees Celsius; 0 where unknown."""
+    temperatures: tuple[float, ...]
+    """Of the sensors of the ADC boards, card after card, degrees Celsius; empty where unknown."""
+
+    @property
+    def temperature(self) -> float:
+        """Of the warmest of them, degrees Celsius; 0 where unknown."""
+        return max(self.temperatures, default=0.0)
 
 
 class Heartbeat:
@@ -46,6 +51,6 @@ class Heartbeat:
 def _ask(sdk: Xspress3) -> Beat:
     revision = sdk.revision
     try:
-        return Beat(revision, max(sdk.temperatures(), default=0.0))
+        return Beat(revision, tuple(sdk.temperatures()))
     except MissingFunction:
-        return Beat(revision, 0.0)
+        return Beat(revision, ())

@@ -53,6 +53,15 @@ class Lease(NamedTuple):
     """Where it lies: bytes from the begin of the memory, frames of its layout."""
 
 
+class Usage(NamedTuple):
+    """What the pool takes."""
+
+    held: int
+    """Slabs that have memory."""
+    used: int
+    """Slabs that are not free."""
+
+
 @dataclass(eq=False)
 class Pool:
     """Room for at most `limit` bytes of spectra of (channels, bins); it grows as needed, `trim` gives back.
@@ -69,11 +78,12 @@ class Pool:
     """How many slabs there may be."""
     size: int = field(init=False)
     """Bytes of the memory."""
+    slab_bytes: int = field(init=False)
+    """Bytes of a slab, all its arrays together."""
     descriptor: int = field(init=False)
     """File descriptor of the memory."""
     _map: mmap.mmap = field(init=False)
     _memory: memoryview = field(init=False)
-    _slab_bytes: int = field(init=False)
     _slot_bytes: int = field(init=False)
     _free: list[_Slab] = field(init=False, default_factory=list)
     _made: int = field(init=False, default=0)
@@ -89,8 +99,8 @@ class Pool:
         self.slabs = max(4, self.limit // (self.slab_frames * spectra))
         self._slot_bytes = -(-frame_bytes(self.channels, self.bins) // _ALIGN) * _ALIGN
         # Whole pages, so that the memory of one slab can be given back.
-        self._slab_bytes = -(-self.slab_frames * self._slot_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
-        self.size = self.slabs * self._slab_bytes
+        self.slab_bytes = -(-self.slab_frames * self._slot_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
+        self.size = self.slabs * self.slab_bytes
         # Pages exist from their first use on, so the limit costs nothing until it is needed.
         self.descriptor = os.memfd_create("xsp3ioc-pool")
         os.ftruncate(self.descriptor, self.size)
@@ -131,6 +141,13 @@ class Pool:
             self._collect()
             return self._made - len(self._free)
 
+    def usage(self) -> Usage:
+        """Count the slabs."""
+        with self._lock:
+            self._collect()
+            used = self._made - len(self._free)
+            return Usage(used + sum(slab.held for slab in self._free), used)
+
     @property
     def headroom(self) -> float:
         """Part of the pool that is free, 0..1."""
@@ -144,7 +161,7 @@ class Pool:
             for slab in self._free[:-KEPT_SLABS]:
                 if slab.held:
                     # Takes the pages from every process that has mapped them, the writer too.
-                    self._map.madvise(mmap.MADV_REMOVE, slab.start, self._slab_bytes)
+                    self._map.madvise(mmap.MADV_REMOVE, slab.start, self.slab_bytes)
                     slab.held = False
 
     def _take(self) -> _Slab | None:
@@ -156,9 +173,9 @@ class Pool:
         return self._make() if self._made < self.slabs else None
 
     def _make(self) -> _Slab:
-        start = self._made * self._slab_bytes
+        start = self._made * self.slab_bytes
         # Written to, so that its pages exist before the first frame needs them.
-        np.frombuffer(self._memory[start : start + self._slab_bytes], np.uint8).fill(0)
+        np.frombuffer(self._memory[start : start + self.slab_bytes], np.uint8).fill(0)
         self._made += 1
         return _Slab(start)
 

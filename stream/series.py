@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -32,6 +33,10 @@ class Series:
     """Who gets its blocks: the writer too, if it is recorded."""
     recorded_from: int = 0
     """Frames in the file when it began."""
+    shown: bool = True
+    """Whether displays follow it."""
+    enabled: NDArray[np.bool_] | None = None
+    """(channels,), which of them a whole frame needs; None: all."""
     next: int = 0
     """Number of the next frame to read."""
     acquired: int = 0
@@ -61,9 +66,38 @@ class Series:
         return self.header.series_id
 
     @property
+    def corrected(self) -> bool:
+        """Whether its spectra are shown and written times their dead-time factors."""
+        return bool(self.header.parameters.get("corrected"))
+
+    @property
     def recorded(self) -> bool:
         """Whether it was to be written to the server's file."""
         return self.header.capture_id != 0
+
+    def time_remaining(self) -> float:
+        """Seconds until its last frame is over; 0 where that is not known."""
+        frame_time = self.header.exposure + self.header.gap
+        if not self.header.exposure or not self.header.frames:
+            return 0.0
+        left = (self.header.frames - self.next) * frame_time
+        if self.trigger.free_running:
+            left = self.start_monotonic + self.header.frames * frame_time - time.monotonic()
+        return max(0.0, left)
+
+    def times(self, ticks: NDArray[np.uint32]) -> NDArray[np.float64] | float:
+        """Return when the exposures of the next frames end, of total ticks `ticks`; s since 1970."""
+        if not self.trigger.free_running:
+            return self.start_time + (time.monotonic() - self.start_monotonic)
+        header = self.header
+        steps = ticks * header.clock_period
+        if not ticks.all():
+            steps[ticks == 0] = header.exposure  # overwritten: it took as long as all the others
+        steps += header.gap
+        ends: NDArray[np.float64] = steps.cumsum()
+        start, self.elapsed = self.elapsed, self.elapsed + float(ends[-1])
+        ends += self.start_time + start - header.gap
+        return ends
 
     def lose(self, first: int, last: int, reason: str) -> None:
         """Account for frames that are lost."""

@@ -36,6 +36,7 @@ class Stopping(SystemCommands, FileCommands):
                     current.future.add_done_callback(lambda _: self._answer(command, None))
                     return
                 self.update("acquire", False)
+                self.forget_refusal()
                 self._answer(command, None)
                 return
             again = series.stop_asked.is_set() and any(

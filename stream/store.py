@@ -37,6 +37,9 @@ class Store(Declared):
         }
         self.values["channels"] = channels
         self._listeners: list[Callable[[Update], None]] = []
+        self._event = (self.values["status_message"], Severity.good)
+        self._refusing = False
+        """StatusMessage shows a refusal instead of the last event."""
         self._lock = threading.RLock()
         """Guards the values and the state; never held while the library is called."""
 
@@ -94,13 +97,33 @@ class Store(Declared):
     def say(self, text: str, severity: Severity = Severity.good) -> None:
         """Show what happened, in words, and log it."""
         log.log(logging.INFO if severity is Severity.good else logging.ERROR, text)
-        longest = self.parameters["status_message"].length - 1
-        self.update("status_message", shorten(text, longest), severity=severity)
+        with self._lock:
+            self._event, self._refusing = (text, severity), False
+            self._show_message(text, severity)
+
+    @property
+    def event(self) -> str:
+        """What happened last, in words, whatever has been refused since."""
+        return self._event[0]
 
     def refuse(self, name: str, index: Index, error: Exception) -> None:
-        """Show the old value again, as not accepted; say why."""
-        self.say(str(error), Severity.minor)
+        """Show the old value again, as not accepted; say why, until the next event or `forget_refusal`."""
+        log.error(error)
+        with self._lock:
+            self._refusing = True
+            self._show_message(str(error), Severity.minor)
         self.show_refused(name, index)
+
+    def forget_refusal(self) -> None:
+        """Show the last event again, after a put that was good."""
+        with self._lock:
+            if self._refusing:
+                self._refusing = False
+                self._show_message(*self._event)
+
+    def _show_message(self, text: str, severity: Severity) -> None:
+        longest = self.parameters["status_message"].length - 1
+        self.update("status_message", shorten(text, longest), severity=severity)
 
     def show_refused(self, name: str, index: Index = None) -> None:
         """Show the value again, its setpoint INVALID until the next good put."""

@@ -1,4 +1,4 @@
-"""Connecting and disconnecting the system, and the settings that go to its registers at once."""
+"""Connecting and disconnecting the system, noticing that it is gone, and erasing."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from abc import abstractmethod
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xsp3ioc import __version__
 from xsp3ioc.sdk import Xspress3, Xspress3Error
 from xsp3ioc.stream.analysis import Analysis
-from xsp3ioc.stream.channel_commands import ChannelCommands
-from xsp3ioc.stream.connection import TRIGGERS, System, check_settings, open_system, program
+from xsp3ioc.stream.array_values import identity_values
+from xsp3ioc.stream.connection import System, check_settings, open_system
 from xsp3ioc.stream.declared import BINS, DETECTOR_STATES
 from xsp3ioc.stream.display import Sum, blank_values
 from xsp3ioc.stream.heartbeat import Heartbeat
 from xsp3ioc.stream.life import State, StateError, after
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.pool import Pool
+from xsp3ioc.stream.settings_commands import SettingsCommands
 
 log = logging.getLogger(__name__)
 
@@ -33,26 +32,19 @@ SHOWN_STATE = {
 }
 
 
-class SystemCommands(ChannelCommands):
+class SystemCommands(SettingsCommands):
     """What concerns the hardware while it does not count."""
 
     def __init__(self, system: System, pool_bytes: int) -> None:
-        super().__init__(system.channels)
-        self._system = system
-        self._pool_bytes = pool_bytes
-        self._sdk: Xspress3 | None = None
+        super().__init__(system)
         self.state = State.disconnected
         self.pool = Pool(system.channels, BINS, pool_bytes)
         self.sum = Sum(system.channels, BINS)
         self._analyses: list[Analysis] = []
-        self.clock_period = 12.5e-9
-        """Seconds per tick, from the library once it is connected."""
-        self.simulated = False
         self.restarting = False
         """RESTART was written: the process shall end, with the exit code that says so."""
         self.on_restart: Callable[[], object] = lambda: None
         self._being_closed: Xspress3 | None = None
-        self._revision = 0
         self._heartbeat = Heartbeat()
         self._lost = False
         """The system went away by itself, and may come back."""
@@ -67,20 +59,6 @@ class SystemCommands(ChannelCommands):
     def _fault(self, text: str) -> None:
         """Give up what runs; `reset` or `connect` goes on."""
 
-    @property
-    def sdk(self) -> Xspress3:
-        """The open system; StateError that says what to do if there is none."""
-        if self._sdk is None or self.state in (State.disconnected, State.connecting):
-            raise StateError("Not connected: write 1 to CONNECT")
-        if self.state is State.fault:
-            raise StateError(f"{self.values['status_message']} (fault; write 1 to RESET or CONNECT)")
-        return self._sdk
-
-    @property
-    def event_widths(self) -> NDArray[np.float64]:
-        """(channels,) ticks, as used for the dead time."""
-        return np.array(self.values["event_width"], np.float64)
-
     def _put_connect(self, value: bool, channel: int | None) -> None:
         if self.closing:
             raise StateError("The server is stopping")
@@ -94,7 +72,10 @@ class SystemCommands(ChannelCommands):
         try:
             self._close_sdk()
             # One that comes too late is not closed: the library gives the next connection the same handle.
-            sdk = open_system(self._system, self.values["config_path"], self._go_on)
+            values = self.values
+            sdk = open_system(
+                self._system, values["frames_config"], values["config_path"], values["playback"], self._go_on
+            )
             self._go_on()
             self._sdk = sdk
             self._read_back(sdk)
@@ -148,7 +129,7 @@ class SystemCommands(ChannelCommands):
         self._go_on()
         if beat is None:
             return
-        self.update_changed({"temperature": beat.temperature})
+        self.update_changed({"temperature": beat.temperature, "temperatures": np.array(beat.temperatures)})
         if beat.revision != self._revision:
             self._lose(f"its firmware revision is {beat.revision:#x} now, not {self._revision:#x}")
 
@@ -172,81 +153,16 @@ class SystemCommands(ChannelCommands):
     def _put_reset(self, value: bool, channel: int | None) -> None:
         if self.state is State.fault:
             if self._sdk is None or self._sdk.pending is not None:
-                raise StateError(f"{self.values['status_message']}; it has not come back: restart the server")
+                raise StateError(f"{self.event}; it has not come back: restart the server")
             self._sdk.stop()
         self._move("reset")
         self.say("Ready")
 
-    def _read_back(self, sdk: Xspress3) -> None:
-        """Learn what the calibration has set: windows, thresholds, event widths are the hardware's own."""
-        channels = range(sdk.channels)
-        if sdk.channels != self._system.channels:
-            raise StateError(f"The system has {sdk.channels} channels, not the {self._system.channels} of the server")
-        windows = [[sdk.window(channel, window) for channel in channels] for window in (0, 1)]
-        self.clock_period = sdk.clock_period()
-        self.simulated = sdk.simulated
-        self._revision = sdk.revision
-        self.update_all(
-            {
-                "model": sdk.model + (" (emulated)" if sdk.simulated else ""),
-                "firmware_version": sdk.firmware,
-                "sdk_version": sdk.library_name[-39:],
-                "driver_version": __version__,
-                "max_channels": sdk.channels,
-                "cards": sdk.cards,
-                "size_y": sdk.channels,
-                "ring_frames": sdk.ring,
-                "good_threshold": [sdk.good_threshold(channel) for channel in channels],
-                "window1_low": [low for low, _ in windows[0]],
-                "window1_high": [high for _, high in windows[0]],
-                "window2_low": [low for low, _ in windows[1]],
-                "window2_high": [high for _, high in windows[1]],
-                "event_width": [float(sdk.event_width(channel)) for channel in channels],
-            }
-        )
-
-    def _put_trigger_mode(self, value: int, channel: int | None) -> None:
-        self._program_timing("trigger_mode", value)
-        parameter = self.parameters["trigger_mode"]
-        if value >= len(parameter.choices):
-            shown = parameter.text(parameter.state(value))
-            self.say(f"Trigger mode {value}, {parameter.text(value)}: TriggerMode has no state for it, shows {shown}")
-
-    def _put_invert_f0(self, value: int, channel: int | None) -> None:
-        self._program_timing("invert_f0", value)
-
-    def _put_invert_veto(self, value: int, channel: int | None) -> None:
-        self._program_timing("invert_veto", value)
-
-    def _put_debounce(self, value: int, channel: int | None) -> None:
-        self._program_timing("debounce", value)
-
-    def _program_timing(self, name: str, value: int) -> None:
-        """Set the timing at once, or with the next series if one is running."""
-        if self.state is State.idle:
-            values = self.values | {name: value}
-            self._program(self.sdk, values, 1)
-        elif self.state is not State.acquiring:
-            _ = self.sdk  # says why not
-        self.update(name, value)
-
-    def _program(self, sdk: Xspress3, values: dict, frames: int) -> None:
-        ticks = max(2, round(values["exposure_time"] / self.clock_period))
-        program(
-            sdk,
-            TRIGGERS[values["trigger_mode"]],
-            frames,
-            ticks,
-            bool(values["invert_f0"]),
-            bool(values["invert_veto"]),
-            values["debounce"],
-        )
-
     def _put_erase(self, value: bool, channel: int | None) -> None:
-        sdk = self.sdk
-        if self.series is not None:
-            raise StateError("ERASE while acquiring: stop first")
-        sdk.clear(max(1, min(self.values["frames"] + 1, sdk.ring)))
+        self._refuse_while_acquiring("ERASE")
+        if self.state is not State.disconnected:
+            sdk = self.sdk
+            sdk.clear(max(1, min(self.values["frames"] + 1, sdk.ring)))
         self._erase()
         self.update("erase", True)
         self.say("Erased Data")
@@ -257,4 +173,4 @@ class SystemCommands(ChannelCommands):
         for analysis in self._analyses:
             analysis.erase()
         self.update_all(blank_values(self._system.channels, BINS, self.event_widths))
-        self.update_changed({"frames_read": 0, "frames_done": 0})
+        self.update_changed({"frames_read": 0, "frames_done": 0} | identity_values(None))

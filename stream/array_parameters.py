@@ -1,0 +1,64 @@
+"""Parameters that show frames as areaDetector's arrays: type, size, identity, memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xsp3ioc.stream.detector_parameters import BINS
+from xsp3ioc.stream.parameter import DISABLE_ENABLE, Parameter, Severity
+
+UINT32, FLOAT64 = 5, 9
+"""Data types, as areaDetector counts them."""
+_DATA_TYPES = ("Int8", "UInt8", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float32", "Float64")
+_COLOR_MODES = ("Mono", "Bayer", "RGB1", "RGB2", "RGB3", "YUV444", "YUV422", "YUV421")
+DIMENSIONS = 10
+
+
+class ArrayParameters:
+    """Arrays of (channels, bins)."""
+
+    array_callbacks = Parameter(
+        True, "Do frames reach the displays and the file; they are streamed in any case", pv="ArrayCallbacks",
+        choices=DISABLE_ENABLE, severity={1: Severity.minor},
+    )  # fmt: skip
+    corrected = Parameter(
+        False, "Spectra are shown and written times their dead-time factors", pv="CTRL_DTC", choices=DISABLE_ENABLE,
+        readback_choices=("Disabled", "Enabled"),
+    )  # fmt: skip
+    data_type = Parameter(
+        UINT32, "Type of the spectra; follows CTRL_DTC", pv="DataType", choices=_DATA_TYPES, command=True
+    )
+    color_mode = Parameter(0, "Spectra have no colours", pv="ColorMode", choices=_COLOR_MODES, command=True)
+    size_x = Parameter(
+        BINS, "Bins of a spectrum", pv="ArraySizeX_RBV", aliases=("ArraySize0_RBV", "MaxSizeX_RBV"), writable=False
+    )
+    size_y = Parameter(
+        4, "Channels of a frame", pv="ArraySizeY_RBV", aliases=("ArraySize1_RBV", "MaxSizeY_RBV"), writable=False
+    )
+    size_z = Parameter(0, "Not used", pv="ArraySizeZ_RBV", aliases=("ArraySize2_RBV",), writable=False)
+    array_bytes = Parameter(0, "Bytes of the spectra of a frame", pv="ArraySize_RBV", unit="bytes", writable=False)
+    dimension_count = Parameter(2, "Dimensions of a frame: bins, channels", pv="NDimensions_RBV", writable=False)
+    dimensions = Parameter(
+        np.zeros(DIMENSIONS), "Sizes of a frame: bins, channels", pv="Dimensions_RBV", length=DIMENSIONS,
+        writable=False,
+    )  # fmt: skip
+    unique_id = Parameter(
+        0, "Number of the frame that is shown, from 1 in its series", pv="UniqueId_RBV", writable=False
+    )
+    time_stamp = Parameter(
+        0.0, "End of the frame that is shown, since 1990", pv="TimeStamp_RBV", unit="s", precision=3, writable=False
+    )
+    stamp_seconds = Parameter(0, "Its whole seconds", pv="EpicsTSSec_RBV", unit="s", writable=False)
+    stamp_nanoseconds = Parameter(0, "Its nanoseconds", pv="EpicsTSNsec_RBV", unit="ns", writable=False)
+    pool_limit = Parameter(
+        0.0, "Memory for frames that wait for the file or a subscriber, at most", pv="PoolMaxMem", unit="MB",
+        precision=1, writable=False,
+    )  # fmt: skip
+    pool_memory = Parameter(
+        0.0, "Memory that these frames have now", pv="PoolUsedMem", unit="MB", precision=1, writable=False
+    )
+    pool_allocated = Parameter(
+        0, "Buffers that have memory, each for several frames", pv="PoolAllocBuffers", writable=False
+    )
+    pool_free = Parameter(0, "Those of them that are free", pv="PoolFreeBuffers", writable=False)
+    pool_used = Parameter(0, "Those of them that hold frames", pv="PoolUsedBuffers", writable=False)
