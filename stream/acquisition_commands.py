@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 COUNTERS = (
     "frames_read", "frames_done", "frames_acquired", "frames_streamed", "frames_written", "frames_missing",
-    "exposures_done",
+    "images_done", "exposures_done",
 )  # fmt: skip
 ALL_CARDS = -1
 SUBSCRIBER_PATIENCE = 1.0
@@ -275,6 +275,7 @@ class AcquisitionCommands(Stopping):
             {
                 "frames_read": series.next,
                 "frames_done": self._acquisition.furthest,
+                "images_done": series.next,
                 "exposures_done": min(1, series.next),
                 "time_remaining": series.time_remaining(),
                 "frames_acquired": series.acquired,

@@ -29,13 +29,14 @@ class ArrayParameters:
         UINT32, "Type of the spectra; follows CTRL_DTC", pv="DataType", choices=_DATA_TYPES, command=True
     )
     color_mode = Parameter(0, "Spectra have no colours", pv="ColorMode", choices=_COLOR_MODES, command=True)
-    size_x = Parameter(
-        BINS, "Bins of a spectrum", pv="ArraySizeX_RBV", aliases=("ArraySize0_RBV", "MaxSizeX_RBV"), writable=False
-    )
-    size_y = Parameter(
-        4, "Channels of a frame", pv="ArraySizeY_RBV", aliases=("ArraySize1_RBV", "MaxSizeY_RBV"), writable=False
-    )
-    size_z = Parameter(0, "Not used", pv="ArraySizeZ_RBV", aliases=("ArraySize2_RBV",), writable=False)
+    size_x = Parameter(BINS, "Bins of a spectrum", pv="ArraySizeX_RBV", writable=False)
+    size_y = Parameter(4, "Channels of a frame", pv="ArraySizeY_RBV", writable=False)
+    size_z = Parameter(0, "Not used", pv="ArraySizeZ_RBV", writable=False)
+    most_x = Parameter(BINS, "Bins of a spectrum, at most", pv="MaxSizeX_RBV", writable=False)
+    most_y = Parameter(4, "Channels of the system", pv="MaxSizeY_RBV", writable=False)
+    dimension0 = Parameter(BINS, "Bins of a spectrum", pv="ArraySize0_RBV", writable=False)
+    dimension1 = Parameter(4, "Channels of a frame", pv="ArraySize1_RBV", writable=False)
+    dimension2 = Parameter(0, "Not used", pv="ArraySize2_RBV", writable=False)
     array_bytes = Parameter(0, "Bytes of the spectra of a frame", pv="ArraySize_RBV", unit="bytes", writable=False)
     dimension_count = Parameter(2, "Dimensions of a frame: bins, channels", pv="NDimensions_RBV", writable=False)
     dimensions = Parameter(

@@ -21,7 +21,7 @@ def shape_values(channels: int, corrected: bool) -> dict[str, Any]:
     sizes = np.zeros(DIMENSIONS)
     sizes[:2] = BINS, channels
     return {
-        "size_y": channels,
+        **dict.fromkeys(("size_y", "most_y", "dimension1"), channels),
         "dimensions": sizes,
         "data_type": FLOAT64 if corrected else UINT32,
         "array_bytes": BINS * channels * (8 if corrected else 4),

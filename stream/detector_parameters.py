@@ -193,8 +193,9 @@ class DetectorParameters:
     frame_rate = Parameter(0.0, "Frames per second", pv="ArrayRate_RBV", unit="Hz", precision=2, writable=False)
     frames_acquired = Parameter(
         0, "Frames acquired in this series", pv="FramesAcquired",
-        aliases=("FramesAcquired_RBV", "NumImagesCounter_RBV"), tango="nFramesAcquired", writable=False,
+        aliases=("FramesAcquired_RBV",), tango="nFramesAcquired", writable=False,
     )  # fmt: skip
+    images_done = Parameter(0, "Frames read in this series", pv="NumImagesCounter_RBV", writable=False)
     frames_streamed = Parameter(
         0, "Frames of this series sent to every subscriber", pv="FramesStreamed", aliases=("FramesStreamed_RBV",),
         writable=False,

@@ -188,6 +188,17 @@ OURS = {
     "HDF1:Compression": "BSLZ4: seven times as fast as zlib",
     "HDF1:Compression_RBV": "the same",
     "det1:TemperatureActual": "the warmest board's",
+    "det1:NumExposures_RBV": "follows",
+    "det1:ArraySize0_RBV": "known before the first frame",
+    "det1:ArraySize1_RBV": "known before the first frame",
+    "det1:NDimensions_RBV": "known before the first frame",
+    "det1:ArraySize_RBV": "of UInt32",
+    "det1:PoolMaxMem": "the configuration's",
+    "det1:PoolUsedMem": "true",
+    "det1:PoolAllocBuffers": "true",
+    "det1:PoolFreeBuffers": "true",
+    "det1:C{chan}_DTC_FLAGS_RBV": "the calibration's",
+    **{f"det1:C{{chan}}_DTC_{name}_RBV": "the calibration's" for name in ("AEG", "AEO", "IWG", "IWO")},
     **{
         f"det1:C{{chan}}_SCA{name}{end}": "the calibration's"
         for name in ("4_THRESHOLD", "5_LLM", "5_HLM", "6_LLM", "6_HLM")
