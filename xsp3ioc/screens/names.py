@@ -40,7 +40,7 @@ def named(name: str, chan: int | str = "$(CHAN)", roi: int = 1, sca: int = 0) ->
     full = full.replace("{roi}", str(roi)).replace("{sca}", str(sca))
     record = _records().get(full.replace("{chan}", "1"))
     if record is None:
-        return Named(full.replace("{chan}", str(chan)))  # TODO
+        raise ValueError(f"there is no record {name}")
     parameter = record.parameter
     return Named(full.replace("{chan}", str(chan)), parameter.unit or record.unit, parameter.doc)
 

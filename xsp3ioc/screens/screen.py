@@ -11,6 +11,8 @@ from xsp3ioc.screens.panel import GAP, GREEN, MARGIN, STATES, Area
 WIDTH = 1285
 TOP = 115
 """Where the content of a screen begins: below heading, state and links."""
+MODEL = 170
+"""Width of the detector's model, which says so if it is emulated."""
 CONNECTION = ((0, "Disconnected", (255, 0, 255)), (1, "Connected", GREEN))
 OF_DETECTOR = (
     ("Main", "xsp3_main.bob"),
@@ -51,7 +53,9 @@ class Screen(Area):
         self.place(made)
         self.lamp(named("DetectorState_RBV"), MARGIN, 45, 120, STATES)
         self.lamp(named("CONNECTED"), MARGIN + 125, 45, 120, CONNECTION)
-        self.text(named("StatusMessage_RBV"), MARGIN + 250, 45, self.width - 2 * MARGIN - 250)
+        end = self.width - MARGIN - MODEL
+        self.text(named("StatusMessage_RBV"), MARGIN + 250, 45, end - GAP - MARGIN - 250)
+        self.text(named("Model_RBV"), end, 45, MODEL)
 
     def links(self, links: tuple[tuple[str, str], ...], here: str) -> None:
         """Add a row of links to other screens; that to `here` is left out."""
