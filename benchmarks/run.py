@@ -44,7 +44,8 @@ def _subscribe(endpoint: str, counts: Any) -> None:
                 frames = 0
 
 
-def _get_often(environment: dict[str, str], name: str, stop: Any, answer: Any) -> None:
+def get_often(environment: dict[str, str], name: str, stop: Any, answer: Any) -> None:
+    """Get a scalar by libca until `stop` is set; answer with the times that it took, s."""
     os.environ.update(environment)
     import epics
 
@@ -119,7 +120,7 @@ class Bench:
         """Return times of CA gets, s, from another process during a series of `frames`."""
         stop, answer = SPAWN.Event(), SPAWN.Queue()
         arguments = (self.server.environment, f"{self.r}DetectorState_RBV", stop, answer)
-        process = SPAWN.Process(target=_get_often, args=arguments, daemon=True)
+        process = SPAWN.Process(target=get_often, args=arguments, daemon=True)
         process.start()
         time.sleep(1.5)
         self.acquire(frames)
