@@ -115,3 +115,13 @@ def test_every_screen_is_reached_from_the_main_one():
 @every_file
 def test_macros(path):
     assert set(re.findall(r"\$\((\w+)\)", path.read_text())) <= MACROS
+
+
+@every_file
+def test_what_it_embeds_fits(path):
+    sizes = {other.name: inner_size(load(other)) for other in FILES}
+    for place in places(load(path)):
+        if place.kind in ("embedded", "navtabs"):
+            room = place.box[2], place.box[3] - int(place.element.findtext("tab_height") or 0)
+            for name in opened(place.element):
+                assert sizes[name][0] <= room[0] and sizes[name][1] <= room[1], f"{place}: {name}"

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from xsp3ioc.screens.names import CHANNELS, named
-from xsp3ioc.screens.panel import GAP, HEIGHT, MARGIN, ROW, TITLE_BAR, Area, Columns, Panel
+from xsp3ioc.screens.panel import GAP, HEIGHT, MARGIN, ROW, TITLE_BAR, Area, Columns, Panel, show_from
 from xsp3ioc.screens.screen import OF_DETECTOR, TOP, WIDTH, Screen
 
-COLUMN = 415
-WIDE_STATES = Columns(title=105, setpoint=155, readback=95, unit=25)
+COLUMN = 420
+WIDE_STATES = Columns(title=110, setpoint=155, readback=95, unit=25)
 """The trigger modes have long names."""
 LINE_FILE = "xsp3_channel_line.bob"
 LINE = (
     # title, name, unit, width: what a channel's line shows
     ("Enable", "C{chan}_Enable", 70),
-    ("Input", "/C{chan}:ICR_RBV", 90),
-    ("Output", "/C{chan}:OCR_RBV", 90),
+    ("Input", "/C{chan}:ICR_RBV", 95),
+    ("Output", "/C{chan}:OCR_RBV", 95),
     ("Dead time", "/C{chan}:DeadTime_RBV", 85),
     ("Factor", "/C{chan}:DTFactor_RBV", 70),
 )
-LINKS = (("Spectrum", "xsp3_channel.bob", 75), ("ROIs", "xsp3_rois.bob", 50))
+LINKS = (("Spectrum", "xsp3_channel.bob", 75), ("ROIs", "xsp3_rois.bob", 55))
 NUMBER = 35
 HALF = CHANNELS // 2
 LINE_WIDTH = NUMBER + sum(width + GAP for *_, width in (*LINE, *LINKS))
@@ -92,7 +92,8 @@ def _channels(panel: Panel) -> None:
         at = x + NUMBER + GAP
         for title, name, width in LINE:
             unit = named(name).unit
-            panel.label(f"{title} {unit}".strip(), at, GAP, width, centre=True)
+            heading = panel.label(f"{title} {unit}".strip(), at, GAP, width, centre=True)
+            show_from(heading, half * HALF + 1)
             at += width + GAP
         for row in range(HALF):
             channel = half * HALF + row + 1

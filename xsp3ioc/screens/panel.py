@@ -9,6 +9,7 @@ from typing import Any
 from phoebusgen import colors, fonts, widget
 
 from xsp3ioc.screens.names import Named
+from xsp3ioc.screens.names import named as find
 
 ROW = 30
 """Distance of rows."""
@@ -41,7 +42,7 @@ STATES = (
 class Columns:
     """Widths of what stands in a row."""
 
-    title: int = 140
+    title: int = 145
     setpoint: int = 110
     readback: int = 95
     unit: int = 35
@@ -62,6 +63,11 @@ class Columns:
     def both(self) -> int:
         """Width of setpoint and readback together."""
         return self.setpoint + GAP + self.readback
+
+
+def show_from(made: Any, channel: int) -> None:
+    """Show a widget only if the detector has so many channels."""
+    made.rule("there", "visible", {find("MAX_NUM_CHANNELS_RBV").pv: True}, {f"pv0 < {channel}": "false"})
 
 
 class Area:

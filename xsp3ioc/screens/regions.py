@@ -18,7 +18,7 @@ PREFIX = "/MCA{chan}ROI:{roi}:"
 COLUMNS = (
     # title, record, width, how it is shown
     ("Use", "Use", 75, "state"),
-    ("Name", "Name", 130, "text"),
+    ("Name", "Name", 150, "text"),
     ("First bin", "MinX", 80, "set"),
     ("", "MinX_RBV", 65, "number"),
     ("Bins", "SizeX", 80, "set"),

@@ -6,9 +6,9 @@ from phoebusgen import colors, fonts, widget
 from phoebusgen.screen import Screen as Display
 
 from xsp3ioc.screens.names import CHANNELS, named
-from xsp3ioc.screens.panel import GAP, GREEN, MARGIN, STATES, Area
+from xsp3ioc.screens.panel import GAP, GREEN, MARGIN, STATES, Area, show_from
 
-WIDTH = 1285
+WIDTH = 1300
 TOP = 115
 """Where the content of a screen begins: below heading, state and links."""
 MODEL = 170
@@ -72,7 +72,7 @@ class Screen(Area):
         self.label("Channel", x - 65, 80, 60)
         for channel in range(1, CHANNELS + 1):
             made = self.link(str(channel), file, x, 80, width, macros={"CHAN": str(channel)}, target=target)
-            made.rule("there", "visible", {named("MAX_NUM_CHANNELS_RBV").pv: True}, {f"pv0 < {channel}": "false"})
+            show_from(made, channel)
             x += width + GAP
 
     def __str__(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xsp3ioc.screens.names import named
-from xsp3ioc.screens.panel import GAP, MARGIN, ROW, Area, Columns, Panel
+from xsp3ioc.screens.panel import GAP, MARGIN, ROW, Area, Columns, Panel, show_from
 from xsp3ioc.screens.plot import ACROSS, BLUE, ORANGE, RED, SCALE, SPECTRA, VIOLET, Plot, Trace
 from xsp3ioc.screens.screen import OF_CHANNEL, OF_DETECTOR, TOP, WIDTH, Screen
 
@@ -132,8 +132,11 @@ def grid_screen(channels: int) -> Screen:
         row, column = divmod(index, columns)
         x, y = MARGIN + column * (width + GAP), top + row * (height + GAP)
         # More than half of them are there: otherwise a smaller grid would do.
-        there = (f"pv0 >= {index + 1}", named("MAX_NUM_CHANNELS_RBV").pv) if index > channels // 2 else None
-        spectrum(screen, x, y, width, height, index + 1, there)
+        maybe = index > channels // 2
+        there = (f"pv0 >= {index + 1}", named("MAX_NUM_CHANNELS_RBV").pv) if maybe else None
+        plot = spectrum(screen, x, y, width, height, index + 1, there)
+        if maybe:
+            show_from(plot.made, index + 1)
     return screen
 
 

@@ -7,7 +7,7 @@ from xsp3ioc.screens.panel import MARGIN, Columns, Panel
 from xsp3ioc.screens.screen import OF_DETECTOR, TOP, WIDTH, Screen
 
 COLUMN = (WIDTH - 3 * MARGIN) // 2 // 5 * 5
-WIDE = Columns(title=160, setpoint=210, readback=160, unit=60)
+WIDE = Columns(title=165, setpoint=215, readback=160, unit=60)
 
 
 def connect_screen() -> Screen:
