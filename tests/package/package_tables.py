@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from xsp3ioc.records import DETECTOR, READBACK, all_records
 from xsp3ioc.stream import messages
 from xsp3ioc.stream.declared import Declared
 from xsp3ioc.stream.life import TRANSITIONS
@@ -58,7 +59,25 @@ def settings() -> str:
     return table(("name", "PV", "default", "unit", "values", "meaning"), *rows)
 
 
-TABLES = {"states": states, "protocol": protocol, "settings": settings}
+def records() -> str:
+    """Every record, one line for all channels, ROIs and scalers."""
+    lines = []
+    for record in all_records(parameters(Declared).values(), 1, ""):
+        if isinstance(record.index, tuple) and record.index[1]:
+            continue
+        name = record.row.pv if record.row is not None else record.parameter.pv
+        if record.row is None:
+            name = name.removeprefix("/") if name.startswith("/") else DETECTOR + name
+            name += READBACK if record.parameter.writable and not record.writable else ""
+        values = ", ".join(f"{number} {choice}" for number, choice in enumerate(record.choices) if choice)
+        size = f"[{record.count}]" if record.count > 1 else ""
+        alive = "" if record.plain else "yes"
+        access = "rw" if record.writable else "ro"
+        lines.append((f"`{name}`", record.record_type + size, access, alive, record.unit or values, record.doc))
+    return table(("PV", "type", "access", "alive", "unit or states", "meaning"), *sorted(lines))
+
+
+TABLES = {"states": states, "protocol": protocol, "settings": settings, "records": records}
 
 
 def current(text: str) -> str:
