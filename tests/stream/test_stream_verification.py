@@ -5,7 +5,7 @@ import pytest
 
 from xsp3ioc.sdk import STATUS_DTYPE
 from xsp3ioc.stream.blocks import FrameStatus, frame_bytes, lay_out
-from xsp3ioc.stream.verification import runs, verify
+from xsp3ioc.stream.verification import runs, verify, whole
 
 CHANNELS, FRAMES, FIRST = 2, 6, 100
 
@@ -42,6 +42,34 @@ def test_an_overwritten_frame_is_not_missing_too(status):
     status["time_frame"][:, 0] = [FIRST + 64, -1]
     faulty = verify(status, FIRST)
     assert (faulty.overrun[0], faulty.missing[0]) == (True, False)
+
+
+def test_what_a_channel_has_that_does_not_count_is_not_the_frames(status):
+    status["time_frame"][1, 1] -= 64
+    status["time_frame"][1, 2] += 64
+    status["time_frame"][:, 4] = -1
+    faulty = verify(status, FIRST, np.array([True, False]))
+    assert not faulty.overrun.any()
+    assert faulty.missing.tolist() == [False] * 4 + [True, False]
+    arrays = lay_out(np.ones(FRAMES * frame_bytes(CHANNELS, 8), np.uint8), FRAMES, CHANNELS, 8)
+    faulty.blank(arrays)
+    zero = ~arrays.mca.any(axis=2)
+    # Its data are zero where they are another frame's, as everybody's are.
+    assert zero.tolist() == [[False] * 2, [False, True], [False, True], [False] * 2, [True] * 2, [False] * 2]
+    assert verify(status[:1, :4], FIRST, np.array([True])) is None
+    assert not verify(status, FIRST, np.zeros(CHANNELS, bool)).missing.any()
+
+
+def test_complete_frames_are_counted_up_to_the_first_that_is_not(status):
+    both, first = np.array([True, True]), np.array([True, False])
+    status["state"] = 1
+    assert whole(status, FIRST, both) == FRAMES
+    status["state"][0, 4] = 0  # acknowledged a lap before, and not begun
+    status["time_frame"][1, 2:] = -1
+    assert whole(status, FIRST, both) == 2
+    assert whole(status, FIRST, first) == 4
+    status["time_frame"][0, 0] += 64  # overwritten: it was complete
+    assert whole(status, FIRST, first) == 4
 
 
 def test_runs():
