@@ -1,18 +1,22 @@
-"""Spectra on their way into a chunked HDF5 dataset: whole chunks compressed by hand and written directly."""
+"""Spectra on their way into a chunked HDF5 dataset: whole chunks, most compressed by hand and written directly."""
 
 from __future__ import annotations
 
 import logging
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import bitshuffle
 import h5py
 import hdf5plugin
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
+
+from xsp3ioc.receivers.rows import write_rows
+from xsp3ioc.stream.messages import Block, Capture
 
 CHUNK_BYTES = 1 << 20
 """Spectra per chunk, uncompressed; more or less costs speed."""
@@ -21,33 +25,58 @@ MOST_CHUNK_BYTES = 64 << 20
 GROW_FRAMES = 1024
 """The dataset grows in steps of this many frames: each resize costs."""
 BITSHUFFLE_BLOCK = 8192
-GZIP_LEVEL = 1
+SHUFFLES = {"none": 0, "byte": 1, "bit": 2}
 
 log = logging.getLogger(__name__)
 
-Spectra = NDArray[np.uint32]
+Spectra = NDArray[np.uint32] | NDArray[np.float64]
+Compress = Callable[[Spectra], Any]
+Filter = tuple[Compress | None, dict[str, Any]]
+"""What makes a chunk's bytes (None: HDF5 does it), and the keywords of the dataset that tell readers."""
+Options = Mapping[str, Any]
 
 
-def _bslz4(chunk: Spectra) -> Any:
+def _compress_bslz4(chunk: Spectra) -> Any:
     # The filter's own header: bytes of the chunk, bytes of a bitshuffle block, big endian.
     header = struct.pack(">QI", chunk.nbytes, BITSHUFFLE_BLOCK)
     return header + bitshuffle.compress_lz4(chunk, BITSHUFFLE_BLOCK // chunk.itemsize).data
 
 
-def _gzip(chunk: Spectra) -> Any:
-    return zlib.compress(chunk.data, GZIP_LEVEL)
+def _compress_gzip(level: int, chunk: Spectra) -> Any:
+    return zlib.compress(chunk.data, level)
 
 
-def _none(chunk: Spectra) -> Any:
-    return chunk
+def _none(options: Options) -> Filter:
+    return lambda chunk: chunk, {}
 
 
-COMPRESSORS: dict[str, tuple[Callable[[Spectra], Any], dict[str, Any]]] = {
-    "bslz4": (_bslz4, dict(hdf5plugin.Bitshuffle())),
-    "gzip": (_gzip, {"compression": "gzip", "compression_opts": GZIP_LEVEL}),
-    "none": (_none, {}),
-}
-"""Name -> what makes a chunk's bytes, and the keywords of the dataset that tell readers."""
+def _bslz4(options: Options) -> Filter:
+    return _compress_bslz4, dict(hdf5plugin.Bitshuffle())
+
+
+def _gzip(options: Options) -> Filter:
+    level = options.get("level", 1)
+    return partial(_compress_gzip, level), {"compression": "gzip", "compression_opts": level}
+
+
+def _szip(options: Options) -> Filter:
+    return None, {"compression": "szip", "compression_opts": ("nn", options.get("pixels", 16))}
+
+
+def _blosc(options: Options) -> Filter:
+    shuffle = SHUFFLES[options.get("shuffle", "byte")]
+    codec, level = options.get("codec", "blosclz"), options.get("level", 5)
+    return None, dict(hdf5plugin.Blosc(cname=codec, clevel=level, shuffle=shuffle))
+
+
+def _lz4(options: Options) -> Filter:
+    return None, dict(hdf5plugin.LZ4())
+
+
+FILTERS: dict[str, Callable[[Options], Filter]] = {
+    "bslz4": _bslz4, "gzip": _gzip, "szip": _szip, "blosc": _blosc, "lz4": _lz4, "none": _none,
+}  # fmt: skip
+"""By the names of the captures."""
 
 
 def frames_per_chunk(channels: int, bins: int, frames: int, asked: int = 0) -> int:
@@ -73,24 +102,27 @@ class Chunks:
     """
 
     def __init__(
-        self, group: h5py.Group, name: str, per_chunk: int, channels: int, bins: int, compression: str
+        self,
+        group: h5py.Group,
+        name: str,
+        per_chunk: int,
+        shape: tuple[int, int],
+        dtype: DTypeLike,
+        chunk_filter: Filter,
+        grow: int = GROW_FRAMES,
     ) -> None:
-        self._compress, keywords = COMPRESSORS[compression]
+        """`shape` is (channels, bins); the dataset grows in steps of `grow` frames, or by chunks."""
+        self._compress, keywords = chunk_filter
         self.dataset = group.create_dataset(
-            name,
-            (0, channels, bins),
-            "u4",
-            maxshape=(None, channels, bins),
-            chunks=(per_chunk, channels, bins),
-            fillvalue=0,
-            **keywords,
+            name, (0, *shape), dtype, maxshape=(None, *shape), chunks=(per_chunk, *shape), fillvalue=0, **keywords
         )
         self.frames = 0
         self._per_chunk = per_chunk
-        self._tail_shape = (channels, bins)
+        self._shape = shape
+        self._grow = max(grow, per_chunk)
         self._extent = 0
         # Frames of the chunk that is not full yet lie in `_part`; `_part_flushed` of them are in the file.
-        self._part = np.zeros((per_chunk, channels, bins), np.uint32)
+        self._part = np.zeros((per_chunk, *shape), dtype)
         self._part_flushed = 0
 
     def append(self, mca: Spectra) -> None:
@@ -100,7 +132,7 @@ class Chunks:
             offset = self.frames % self._per_chunk
             take = min(len(mca) - done, self._per_chunk - offset)
             if take == self._per_chunk:
-                self._write_chunk(self.frames, mca[done : done + take])
+                self._write_chunk(self.frames, mca[done : done + take], take)
                 self.frames += take
             else:
                 self._part[offset : offset + take] = mca[done : done + take]
@@ -127,25 +159,71 @@ class Chunks:
         offset = self.frames % self._per_chunk
         if offset > self._part_flushed:
             self._part[offset:] = 0
-            self._write_chunk(self.frames - offset, self._part)
+            self._write_chunk(self.frames - offset, self._part, offset)
             self._part_flushed = offset
 
     def _filled(self, frames: int) -> None:
         self.frames += frames
         if self.frames % self._per_chunk == 0:
-            self._write_chunk(self.frames - self._per_chunk, self._part)
+            self._write_chunk(self.frames - self._per_chunk, self._part, self._per_chunk)
             if self._part_flushed:
                 # The flushed part of this chunk has just lost its place in the file: until the new place is
                 # flushed too, a crash would take frames away that were safe.
                 h5py.h5f.flush(self.dataset.file.id)
                 self._part_flushed = 0
 
-    def _write_chunk(self, first: int, chunk: Spectra) -> None:
+    def _write_chunk(self, first: int, chunk: Spectra, frames: int) -> None:
+        """Write a chunk of which the first `frames` are there."""
+        if self._compress is None:
+            # HDF5 compresses it, and writes nothing beyond the end of the dataset.
+            self._resize(max(self._extent, first + frames))
+            write_rows(self.dataset.id, first, chunk[:frames])
+            return
         if first >= self._extent:
-            self._resize(first + max(GROW_FRAMES, self._per_chunk))
+            self._resize(first + self._grow)
         self.dataset.id.write_direct_chunk((first, 0, 0), self._compress(chunk))
 
     def _resize(self, frames: int) -> None:
         if frames != self._extent:
-            self.dataset.id.set_extent((frames, *self._tail_shape))
+            self.dataset.id.set_extent((frames, *self._shape))
             self._extent = frames
+
+
+class SpectraFile:
+    """The spectra of a capture: `data`, and `data_raw` beside it where `data` are corrected for dead time."""
+
+    def __init__(self, group: h5py.Group, capture: Capture) -> None:
+        shape = capture.channels, capture.bins
+        per_chunk = frames_per_chunk(*shape, capture.frames, capture.chunk_frames)
+        chunk_filter = FILTERS[capture.compression](capture.compression_options)
+        # Readers of a file that is being written see its length: never more than there is.
+        grow = 0 if capture.swmr else GROW_FRAMES
+        self._raw = Chunks(
+            group, "data_raw" if capture.corrected else "data", per_chunk, shape, "u4", chunk_filter, grow
+        )
+        self._corrected = None
+        if capture.corrected:
+            self._corrected = Chunks(group, "data", per_chunk, shape, "f8", chunk_filter, grow)
+        self._all = [chunks for chunks in (self._raw, self._corrected) if chunks is not None]
+        for chunks in self._all:
+            chunks.dataset.attrs.update({"units": "counts", "interpretation": "spectrum"})
+            chunks.dataset.attrs["long_name"] = "Counts per bin"
+        if self._corrected is not None:
+            self._corrected.dataset.attrs["long_name"] = "Counts per bin, corrected for dead time"
+        group["data"].attrs["signal"] = 1
+
+    def append(self, block: Block) -> None:
+        """Add the spectra of a block; OSError as the file system has it."""
+        self._raw.append(block.mca)
+        if self._corrected is not None:
+            self._corrected.append(block.mca * block.factors[..., np.newaxis])
+
+    def skip(self, frames: int) -> None:
+        """Leave room for `frames` frames that are missing: they read as zeros."""
+        for chunks in self._all:
+            chunks.skip(frames)
+
+    def flush(self) -> None:
+        """Write what is not written, and trim the datasets to the frames there are."""
+        for chunks in self._all:
+            chunks.flush()

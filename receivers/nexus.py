@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from xsp3ioc.receivers import layout
-from xsp3ioc.receivers.chunks import COMPRESSORS, Chunks, frames_per_chunk
+from xsp3ioc.receivers.chunks import FILTERS, SpectraFile
 from xsp3ioc.receivers.paths import provisional, replace
 from xsp3ioc.receivers.receiver import last_frame
 from xsp3ioc.receivers.rows import Column, Rows
@@ -21,6 +21,8 @@ from xsp3ioc.stream.messages import Block, Capture, Header, SeriesEnd
 
 log = logging.getLogger(__name__)
 
+LIBRARY = str(h5py.version.hdf5_version)
+"""Version of HDF5."""
 abandoned: list[NexusFile] = []
 """Files that were given up; they must not be closed, not even by the garbage collector."""
 
@@ -67,12 +69,10 @@ class NexusFile:
     """
 
     def __init__(self, capture: Capture, path: str) -> None:
-        if capture.swmr:
-            raise ValueError("SWMR mode is not supported")
         if capture.channels < 1 or capture.bins < 1:
             raise ValueError(f"{capture.channels} channels of {capture.bins} bins cannot be written")
-        if capture.compression not in COMPRESSORS:
-            raise ValueError(f"compression {capture.compression!r}: it may be {', '.join(COMPRESSORS)}")
+        if capture.compression not in FILTERS:
+            raise ValueError(f"compression {capture.compression!r}: it may be {', '.join(FILTERS)}")
         self.path = path
         self.series = 0
         """Series that have begun."""
@@ -85,11 +85,12 @@ class NexusFile:
         self._capture = capture
         self._next = 0
         self._described = False
-        # The earliest format, flushed now and then, opens after a crash; later ones do not.
+        # The earliest format, flushed now and then, opens after a crash; later ones do not, but SWMR needs one.
+        version: Any = ("v110", "v110") if capture.swmr else "earliest"
         name = provisional(path, capture.overwrite)
         self.inode = _claim(name)
         try:
-            self._file = h5py.File(name, "w", libver="earliest", locking="best-effort", rdcc_nbytes=CHUNK_CACHE)
+            self._file = h5py.File(name, "w", libver=version, locking="best-effort", rdcc_nbytes=CHUNK_CACHE)
         except BaseException:
             os.unlink(name)
             raise
@@ -108,6 +109,11 @@ class NexusFile:
         return self._rows.count
 
     @property
+    def swmr(self) -> bool:
+        """Others may read it now, while it is written."""
+        return self._described and self._capture.swmr
+
+    @property
     def full(self) -> bool:
         """The capture has all its frames."""
         return 0 < self._capture.frames <= self.frames
@@ -120,6 +126,10 @@ class NexusFile:
         if not self._described:
             self._describe(header)
             self._described = True
+            if self._capture.swmr:
+                # From now on nothing can be added but frames.
+                self._file.flush()
+                self._file.swmr_mode = True
         self._rows.begin(header.clock_period, header.event_widths, header.dead_time_model)
         self.series += 1
         self.missing = self.flushed_missing = 0
@@ -129,9 +139,9 @@ class NexusFile:
         """Add a block of the running series; frames before it that never came are marked as missing."""
         if block.first > self._next:
             self._skip(block.first - self._next)
-        block = _part(block, self._next - block.first, self._room(len(block)))
+        block = part_of(block, self._next - block.first, self._room(len(block)))
         if len(block):
-            self._chunks.append(block.mca)
+            self._spectra.append(block)
             self._rows.append(block, self.series - 1)
             self._next = block.end
             self.missing += int(np.count_nonzero(block.frames["status"]))
@@ -145,7 +155,7 @@ class NexusFile:
 
     def flush(self) -> None:
         """Put all frames into the file, in the state that a crash leaves behind."""
-        self._chunks.flush()
+        self._spectra.flush()
         self._rows.flush()
         self._file.flush()
         self.flushed, self.flushed_missing = self.frames, self.missing
@@ -176,7 +186,7 @@ class NexusFile:
         frames = self._room(frames)
         if frames > 0:
             log.warning("%s: %d frames from %d on are missing", self.path, frames, self._next)
-            self._chunks.skip(frames)
+            self._spectra.skip(frames)
             self._rows.skip(self._next, frames, self.series - 1)
             self._next += frames
             self.missing += frames
@@ -187,11 +197,7 @@ class NexusFile:
         for path, kind in layout.GROUPS.items():
             file.create_group(path).attrs["NX_class"] = kind
         detector = file[layout.DETECTOR]
-        per_chunk = frames_per_chunk(channels, bins, capture.frames, capture.chunk_frames)
-        self._chunks = Chunks(detector, "data", per_chunk, channels, bins, capture.compression)
-        self._chunks.dataset.attrs.update(
-            {"units": "counts", "interpretation": "spectrum", "long_name": "Counts per bin", "signal": 1}
-        )
+        self._spectra = SpectraFile(detector, capture)
         columns: list[tuple[h5py.Group, Column]] = [(detector, column) for column in layout.DETECTOR_COLUMNS]
         columns += [(file[layout.ATTRIBUTES], column) for column in layout.ATTRIBUTE_COLUMNS]
         self._rows = Rows(columns, channels)
@@ -273,7 +279,7 @@ def _iso(time: datetime) -> str:
     return time.isoformat(timespec="milliseconds")
 
 
-def _part(block: Block, skip: int, frames: int) -> Block:
+def part_of(block: Block, skip: int, frames: int) -> Block:
     """Return the block from its frame `skip` on, at most `frames` of them."""
     if skip == 0 and frames == len(block):
         return block

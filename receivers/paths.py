@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import logging
@@ -59,7 +60,12 @@ def provisional(path: str, overwrite: bool) -> str:
         log.debug("%s cannot be locked", path, exc_info=True)
     finally:
         os.close(descriptor)
-    return os.path.join(os.path.dirname(target), f".{uuid.uuid4().hex}.h5")
+    return hidden(target)
+
+
+def hidden(path: str) -> str:
+    """Return a name beside `path` that nobody has, and that directory listings leave out."""
+    return os.path.join(os.path.dirname(path), f".{uuid.uuid4().hex}.h5")
 
 
 def replace(path: str, name: str) -> None:
@@ -68,6 +74,33 @@ def replace(path: str, name: str) -> None:
     if name not in (path, target):
         shutil.copymode(target, name)
         os.replace(name, target)
+
+
+def keep(held: str, path: str, overwrite: bool) -> None:
+    """Give the file `held`, which may lie elsewhere, the name `path`; OSError, also for what may not be replaced."""
+    target = os.path.realpath(path)
+    if provisional(path, overwrite) not in (path, target):
+        shutil.copymode(target, held)
+    try:
+        os.replace(held, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _move_across(held, target)
+
+
+def _move_across(held: str, target: str) -> None:
+    """Copy a file to another file system, under its name only when it is whole."""
+    copy = hidden(target)
+    try:
+        shutil.copyfile(held, copy)
+        shutil.copymode(held, copy)
+        os.replace(copy, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(copy)
+        raise
+    os.unlink(held)
 
 
 def describe(error: BaseException, path: str) -> str:

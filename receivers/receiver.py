@@ -15,6 +15,7 @@ from xsp3ioc.stream.messages import (
     Capture,
     CaptureEnd,
     Credit,
+    Flush,
     FromReceiver,
     Gap,
     Header,
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 
 NO_POOL = memoryview(b"")
 
-Event = Capture | Header | Block | SeriesEnd | CaptureEnd
+Event = Capture | Header | Block | SeriesEnd | CaptureEnd | Flush
 
 HEARTBEAT_INTERVAL = 10_000
 HEARTBEAT_TIMEOUT = 30_000
@@ -63,9 +64,16 @@ class Receiver:
     """
 
     def __init__(
-        self, endpoint: str, name: str, *, credit: int = 16, token: str = "", pool: memoryview = NO_POOL
+        self,
+        endpoint: str,
+        name: str,
+        *,
+        credit: int = 16,
+        token: str = "",
+        library: str = "",
+        pool: memoryview = NO_POOL,
     ) -> None:
-        """`token` and `pool`, the server's memory, are for its own writer.
+        """`token`, `library` (HDF5's version) and `pool`, the server's memory, are for its own writer.
 
         A block in that memory is only valid until the next event is asked for.
         """
@@ -82,7 +90,7 @@ class Receiver:
         """Why the last of them was not."""
         self.late = False
         """The running series may have begun before this receiver had joined."""
-        self._hello = encode(Hello(name=name, credit=credit, token=token))
+        self._hello = encode(Hello(name=name, credit=credit, token=token, library=library))
         self._owed = 0
         self._series: tuple[int, float] | None = None
         self._next = 0

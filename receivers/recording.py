@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 
+from xsp3ioc.receivers.frame_files import FrameFiles
+from xsp3ioc.receivers.naming import create, create_hidden, name_held
 from xsp3ioc.receivers.nexus import NexusFile
-from xsp3ioc.receivers.paths import describe, prepare
+from xsp3ioc.receivers.paths import describe
 from xsp3ioc.receivers.receiver import Event
 from xsp3ioc.stream.messages import (
     Block,
@@ -16,6 +17,7 @@ from xsp3ioc.stream.messages import (
     CaptureEnd,
     Closed,
     Failed,
+    Flush,
     FromReceiver,
     Header,
     Opened,
@@ -32,6 +34,7 @@ FAILURES = (OSError, ValueError, RuntimeError, MemoryError)
 """What may go wrong with a file: reported, and survived."""
 
 Report = Callable[[FromReceiver], object]
+Open = NexusFile | FrameFiles
 
 
 class Recording:
@@ -43,11 +46,11 @@ class Recording:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._capture: Capture | None = None
-        self._file: NexusFile | None = None
+        self._file: Open | None = None
         self._header: Header | None = None
         self._late = False
         self._failed = False
-        self._flushed = self._reported = 0.0
+        self._flushed = self._reported = self._began = 0.0
         self._reported_frames = self._reported_missing = 0
 
     @property
@@ -67,6 +70,8 @@ class Recording:
                     self._begin(event, late)
                 case SeriesEnd():
                     self._end_series(event)
+                case Flush():
+                    self._flush(event)
                 case CaptureEnd():
                     self._end_capture(event)
         except FAILURES as error:
@@ -114,10 +119,13 @@ class Recording:
         except FAILURES as error:
             self._fail(error)
 
-    def _create(self, capture: Capture) -> NexusFile:
-        """Create the file of a capture; OSError or ValueError if that cannot be."""
-        prepare(Path(capture.filename), capture.overwrite, capture.create_directories)
-        return NexusFile(capture, capture.filename)
+    def _create(self, capture: Capture) -> tuple[Open, int]:
+        """Create the file of a capture, return it and its number; OSError or ValueError if that cannot be."""
+        if capture.each_frame:
+            return FrameFiles(capture), capture.number
+        if capture.hold:
+            return create_hidden(capture), capture.number
+        return create(capture, capture.number)
 
     def _open(self, capture: Capture) -> None:
         if self._file and capture == self._capture:
@@ -126,10 +134,20 @@ class Recording:
         self.close()
         self._capture, self._header, self._failed = capture, None, False
         self._reported_frames = self._reported_missing = 0
-        self._file = self._create(capture)
+        if capture.held:
+            self._name(capture)
+            return
+        self._file, number = self._create(capture)
         self._flushed = self._reported = time.monotonic()
+        self._began = 0.0
         log.info("Opened %s", self._file.path)
-        self._report(Opened(capture_id=capture.capture_id, filename=self._file.path))
+        self._report(Opened(capture_id=capture.capture_id, filename=self._file.path, number=number))
+
+    def _name(self, capture: Capture) -> None:
+        path, number = name_held(capture)
+        log.info("%s is now %s", capture.held, path)
+        self._report(Opened(capture_id=capture.capture_id, filename=path, number=number))
+        self._report(Closed(capture_id=capture.capture_id, filename=path, frames=capture.frames))
 
     def _begin(self, header: Header, late: bool) -> None:
         if self._header and (header.series_id, header.time) == (self._header.series_id, self._header.time):
@@ -141,12 +159,15 @@ class Recording:
             return
         self._header, self._late = header, late
         if self._file and not late:
-            self._file.begin(header)
+            self._file.begin(header, header.first)
+            if self._file.swmr:
+                self._report_written(self._file, capture)
 
     def _write(self, block: Block) -> None:
-        file, header = self._file, self._header
-        if file is None or header is None or block.series_id != header.series_id:
+        file, header, capture = self._file, self._header, self._capture
+        if file is None or header is None or capture is None or block.series_id != header.series_id:
             return
+        self._began = self._began or time.monotonic()
         if self._late:
             # No place is kept for what went by before this receiver had joined.
             file.begin(header, block.first)
@@ -154,6 +175,9 @@ class Recording:
         file.write(block)
         if file.full:
             self._close()
+        elif 0 < capture.flush_frames <= file.frames - file.flushed:
+            file.flush()
+            self._flushed = time.monotonic()
 
     def _end_series(self, end: SeriesEnd) -> None:
         if self._header is None or end.series_id != self._header.series_id:
@@ -179,6 +203,18 @@ class Recording:
         if file.full:
             self._close()
 
+    def _flush(self, order: Flush) -> None:
+        file, capture = self._file, self._capture
+        if capture is None or order.capture_id != capture.capture_id or self._failed:
+            return
+        if file is not None:
+            file.flush()
+            self._flushed = time.monotonic()
+            self._report_written(file, capture, flush=order.flush)
+            return
+        frames, missing = self._reported_frames, self._reported_missing
+        self._report(Written(capture_id=capture.capture_id, frames=frames, missing=missing, flush=order.flush))
+
     def _end_capture(self, end: CaptureEnd) -> None:
         if self._capture and end.capture_id == self._capture.capture_id:
             self._close()
@@ -192,12 +228,30 @@ class Recording:
         self._file = None
         log.info("Closed %s with %d frames", file.path, file.frames)
         self._report_written(file, capture)
-        self._report(Closed(capture_id=capture.capture_id, filename=file.path, frames=file.frames))
+        self._report(
+            Closed(
+                capture_id=capture.capture_id,
+                filename=file.path,
+                frames=file.frames,
+                seconds=time.monotonic() - self._began if self._began else 0.0,
+            )
+        )
 
-    def _report_written(self, file: NexusFile, capture: Capture, series_id: int | None = None) -> None:
+    def _report_written(self, file: Open, capture: Capture, series_id: int | None = None, flush: int = 0) -> None:
         frames, missing = file.flushed, file.flushed_missing
         self._reported, self._reported_frames, self._reported_missing = time.monotonic(), frames, missing
-        self._report(Written(capture_id=capture.capture_id, frames=frames, series_id=series_id, missing=missing))
+        self._report(
+            Written(
+                capture_id=capture.capture_id,
+                frames=frames,
+                series_id=series_id,
+                missing=missing,
+                flush=flush,
+                swmr=file.swmr,
+                filename=file.path if isinstance(file, FrameFiles) else "",
+                number=file.number if isinstance(file, FrameFiles) else 0,
+            )
+        )
 
     def _fail(self, error: Exception) -> None:
         file, capture = self._file, self._capture

@@ -43,14 +43,14 @@ class RemoteRecording(Recording):
     def misread(self, reason: str) -> None:
         """Go on: nobody waits for a report, and frames that are lost by it are marked as missing."""
 
-    def _create(self, capture: Capture) -> NexusFile:
+    def _create(self, capture: Capture) -> tuple[NexusFile, int]:
         path = confined(self._root, capture.filename)
         capture = msgspec.structs.replace(capture, overwrite=False, swmr=False)
         for number in count():
             candidate = numbered(path, number)
             try:
                 prepare(candidate)
-                return NexusFile(capture, str(candidate))
+                return NexusFile(capture, str(candidate)), number
             except FileExistsError:
                 # Taken, perhaps by another writer a moment ago: creation is exclusive.
                 continue
@@ -75,7 +75,8 @@ class RemoteRecording(Recording):
 
     def _open(self, capture: Capture) -> None:
         self._own = False
-        super()._open(capture)
+        # One file for each capture, whatever the server makes of it, and none of our files is renamed by it.
+        super()._open(msgspec.structs.replace(capture, each_frame=False, hold=False, held=""))
 
     def _end_series(self, end: SeriesEnd) -> None:
         ours = self._own and self._header and self._header.series_id == end.series_id

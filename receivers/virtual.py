@@ -38,7 +38,7 @@ def add_channel_groups(file: h5py.File, channels: int, bins: int) -> None:
     for channel in range(channels):
         group = file[INSTRUMENT].create_group(f"mca_{channel:02}")
         group.attrs["NX_class"] = "NXdetector"
-        data = one_channel(group, "data", detector["data"], channel, "u4")
+        data = one_channel(group, "data", detector["data"], channel, detector["data"].dtype)
         data.attrs.update({"interpretation": "spectrum", "units": "counts"})
         for name, source in (("live_time", "live_time"), ("elapsed_time", "real_time")):
             one_channel(group, name, detector[source], channel, "f8").attrs["units"] = "s"

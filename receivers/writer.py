@@ -18,7 +18,7 @@ import time  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from xsp3ioc.receivers.nexus import abandoned  # noqa: E402
+from xsp3ioc.receivers.nexus import LIBRARY, abandoned  # noqa: E402
 from xsp3ioc.receivers.receiver import NO_POOL, Receiver, RefusedError  # noqa: E402
 from xsp3ioc.receivers.recording import Recording  # noqa: E402
 from xsp3ioc.receivers.remote import TEMPLATE, RemoteRecording  # noqa: E402
@@ -106,7 +106,7 @@ def _child(endpoint: str) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_wait_for_parent, args=(stop,), daemon=True).start()
     token = os.environ.get(TOKEN_VARIABLE, "")
-    with Receiver(endpoint, "writer", credit=CREDIT, token=token, pool=_pool()) as receiver:
+    with Receiver(endpoint, "writer", credit=CREDIT, token=token, library=LIBRARY, pool=_pool()) as receiver:
         # Only the reports of the one who has the token are taken.
         recording = Recording(receiver.report if token else lambda _: None)
         try:

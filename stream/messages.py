@@ -11,6 +11,7 @@ The server's socket is a ROUTER; a receiver is a DEALER that says `hello`, and r
     credit {n}                             (every image costs one credit)
                                            series_end   why it ended, and what was acquired, written, missing
                                            capture_end  the file is complete
+                                           flush        (to the server's own writer only)
                                            ping         nothing to do
     written, opened, closed, failed        (reports of the server's own writer only)
 
@@ -34,15 +35,19 @@ from xsp3ioc.stream.blocks import SCALERS as SCALERS
 from xsp3ioc.stream.blocks import Block as Block
 from xsp3ioc.stream.blocks import FrameStatus as FrameStatus
 from xsp3ioc.stream.blocks import frame_bytes, lay_out
+from xsp3ioc.stream.orders import Capture as Capture
+from xsp3ioc.stream.orders import CaptureEnd as CaptureEnd
+from xsp3ioc.stream.orders import Closed as Closed
+from xsp3ioc.stream.orders import Failed as Failed
+from xsp3ioc.stream.orders import Flush as Flush
+from xsp3ioc.stream.orders import Message as Message
+from xsp3ioc.stream.orders import Opened as Opened
+from xsp3ioc.stream.orders import Written as Written
 
 PROTOCOL = "xsp3ioc"
 VERSION = 1
 EVENT_WIDTH, LIBRARY = DEAD_TIME_MODELS = ("Event Width", "Library")
 """How dead-time factors are made: by the event-width formula, or by the vendor's library."""
-
-
-class Message(msgspec.Struct, tag_field="htype", kw_only=True):
-    """JSON part of a message; `htype` says which."""
 
 
 class Hello(Message, tag="hello"):
@@ -53,45 +58,14 @@ class Hello(Message, tag="hello"):
     credit: int = 16
     token: str = ""
     """Known to the server's own writer only; its reports are believed."""
+    library: str = ""
+    """Version of the HDF5 library that a writer has."""
 
 
 class Credit(Message, tag="credit"):
     """`n` more blocks have been consumed."""
 
     n: int = 1
-
-
-class Opened(Message, tag="opened"):
-    """The writer has opened the file of a capture."""
-
-    capture_id: int
-    filename: str
-
-
-class Written(Message, tag="written"):
-    """Frames of this capture that are in the file and flushed; `series_id` is set when that series is complete."""
-
-    capture_id: int
-    frames: int
-    series_id: int | None = None
-    missing: int = 0
-
-
-class Closed(Message, tag="closed"):
-    """The file is complete and closed."""
-
-    capture_id: int
-    filename: str
-    frames: int
-
-
-class Failed(Message, tag="failed"):
-    """The writer could not open, write or close; `filename` keeps what was flushed before."""
-
-    capture_id: int
-    filename: str
-    frames: int
-    error: str
 
 
 class Refused(Message, tag="refused"):
@@ -102,24 +76,6 @@ class Refused(Message, tag="refused"):
 
 class Ping(Message, tag="ping"):
     """Nothing to do: the server finds out whether a receiver that gives no credit is still there."""
-
-
-class Capture(Message, tag="capture"):
-    """A file begins; it holds the series up to `capture_end`, or the first `frames` frames (0: no limit)."""
-
-    capture_id: int
-    filename: str
-    channels: int
-    bins: int
-    frames: int = 0
-    overwrite: bool = False
-    create_directories: int = 0
-    """How many missing levels may be made, counted from the leaf."""
-    chunk_frames: int = 0
-    """Frames per HDF5 chunk; 0: as files.md chooses."""
-    compression: str = "bslz4"
-    flush_interval: float = 1.0
-    swmr: bool = False
 
 
 class Header(Message, tag="header"):
@@ -164,6 +120,8 @@ class Header(Message, tag="header"):
     """All parameters of the server at the start of the series."""
     dead_time_model: str = EVENT_WIDTH
     """How the dead-time factors are made: one of `DEAD_TIME_MODELS`."""
+    first: int = 0
+    """Number of the next frame: not 0 if the header comes again, because a file was opened in mid-series."""
     protocol: str = PROTOCOL
     version: int = VERSION
     type: str = "uint32"
@@ -213,14 +171,7 @@ class SeriesEnd(Message, tag="series_end"):
     """Frames that this one receiver did not get, because it was too slow."""
 
 
-class CaptureEnd(Message, tag="capture_end"):
-    """The file shall be closed."""
-
-    capture_id: int
-    reason: str = "complete"
-
-
-FromServer = Capture | Header | Image | SeriesEnd | CaptureEnd | Ping | Refused
+FromServer = Capture | Header | Image | SeriesEnd | CaptureEnd | Flush | Ping | Refused
 FromReceiver = Hello | Credit | Opened | Written | Closed | Failed
 
 _encoder = msgspec.json.Encoder()

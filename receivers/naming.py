@@ -1,0 +1,50 @@
+"""Which name a capture's file gets: its number's, the next free one's, or for the time being a hidden one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from xsp3ioc.receivers.nexus import NexusFile
+from xsp3ioc.receivers.paths import hidden, keep, prepare
+from xsp3ioc.stream.messages import Capture
+
+Made = TypeVar("Made")
+
+
+def create(capture: Capture, number: int) -> tuple[NexusFile, int]:
+    """Make the file of this number, or of the next free one if the capture wants that; return it and its number.
+
+    OSError or ValueError if that cannot be.
+    """
+    return _first_free(capture, number, lambda path: NexusFile(capture, path))
+
+
+def create_hidden(capture: Capture) -> NexusFile:
+    """Make a file beside the one that it shall become; OSError or ValueError if that cannot be."""
+    prepare(Path(capture.filename), True, capture.create_directories)
+    return NexusFile(capture, hidden(capture.filename))
+
+
+def name_held(capture: Capture) -> tuple[str, int]:
+    """Give the hidden file of an earlier capture its name; return that and its number. OSError if that cannot be."""
+
+    def name(path: str) -> str:
+        keep(capture.held, path, capture.overwrite)
+        return path
+
+    return _first_free(capture, capture.number, name)
+
+
+def _first_free(capture: Capture, number: int, make: Callable[[str], Made]) -> tuple[Made, int]:
+    while True:
+        path = capture.name(number)
+        try:
+            prepare(Path(path), capture.overwrite, capture.create_directories)
+            return make(path), number
+        except FileExistsError:
+            # Also when another program has made it a moment ago.
+            if not capture.next_free or capture.name(number + 1) == path:
+                raise
+            number += 1
