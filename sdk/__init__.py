@@ -20,6 +20,7 @@ from xsp3ioc.sdk.companions import (
     TriggerB,
     Window,
 )
+from xsp3ioc.sdk.connection import Connection
 from xsp3ioc.sdk.constants import (
     BINS,
     SCALERS,
@@ -77,6 +78,7 @@ __all__ = [
     "BramRegion",
     "ClockFlag",
     "ClockSource",
+    "Connection",
     "DataSource",
     "DeadtimeFlag",
     "DeadtimeParameters",

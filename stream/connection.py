@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from xsp3ioc.sdk import GapMode, ItfgTrigger, Library, RunFlag, TimingSource, Xspress3
+import msgspec
+
+from xsp3ioc.sdk import Connection, GapMode, ItfgTrigger, Library, RunFlag, TimingSource, Xspress3
 
 log = logging.getLogger(__name__)
 
@@ -18,14 +20,12 @@ class System:
     """What is connected, as the site has it; constant while the server runs."""
 
     library: Library
-    channels: int = 4
-    cards: int = 1
-    ring_frames: int = 16384
-    base_ip: str | None = None
-    base_port: int = -1
-    base_mac: str | None = None
-    module_name: str | None = None
-    debug: int = 0
+    connection: Connection
+
+    @property
+    def channels(self) -> int:
+        """Channels that are read out."""
+        return self.connection.channels
 
 
 class Trigger(NamedTuple):
@@ -90,17 +90,7 @@ def open_system(
     `go_on` is asked before each step and raises if the system is not wanted any more. Raises Xspress3Error with the
     library's words.
     """
-    sdk = Xspress3.configure(
-        system.library,
-        cards=system.cards,
-        frames=frames,
-        channels=system.channels,
-        base_ip=system.base_ip,
-        base_port=system.base_port,
-        base_mac=system.base_mac,
-        module_name=system.module_name,
-        debug=system.debug,
-    )
+    sdk = msgspec.structs.replace(system.connection, frames=frames).open(system.library)
     go_on()
     try:
         sdk.setup_clocks()

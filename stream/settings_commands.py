@@ -32,8 +32,8 @@ class SettingsCommands(ArrayCommands, ChannelCommands):
         """Seconds per tick, from the library once it is connected."""
         self.simulated = False
         self._revision = 0
-        self.values |= {"frames_config": system.ring_frames, "ring_frames": system.ring_frames}
-        self.values |= {"max_channels": system.channels, "cards": system.cards}
+        frames, cards = system.connection.frames, system.connection.cards
+        self.values |= {"frames_config": frames, "ring_frames": frames, "max_channels": system.channels, "cards": cards}
         self.values |= shape_values(system.channels, self.values["corrected"])
 
     @property
@@ -123,7 +123,7 @@ class SettingsCommands(ArrayCommands, ChannelCommands):
         self.say(f"Restored Configuration from {directory}")
 
     def _put_frames_config(self, value: int, channel: int | None) -> None:
-        most = self._system.ring_frames
+        most = self._system.connection.frames
         if value > most:
             raise ValueError(
                 f"NUM_FRAMES_CONFIG = {value} is above {most}, the ring_frames of [detector] in the server's "

@@ -14,7 +14,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-from xsp3ioc.sdk import EmulatorSettings
+from xsp3ioc.sdk import Connection, EmulatorSettings
 
 
 class ConfigurationError(ValueError):
@@ -61,6 +61,20 @@ class Hardware(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     debug: int = 0
     trace: str = ""
     """Record every call of the library in this file."""
+
+    @property
+    def connection(self) -> Connection:
+        """How the system is opened."""
+        return Connection(
+            cards=self.cards,
+            frames=self.ring_frames,
+            channels=self.channels,
+            base_ip=self.base_ip,
+            base_port=self.base_port,
+            base_mac=self.base_mac,
+            module_name=self.module_name,
+            debug=self.debug,
+        )
 
 
 class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -25,7 +25,7 @@ from xsp3ioc.hardware_identity import NO_END, identity, trace_sections
 from xsp3ioc.hardware_report import DIFFERS, NOT_TESTABLE, OK, Report, Section, plain
 from xsp3ioc.hardware_statements import STATEMENTS, examine
 from xsp3ioc.opening import open_library
-from xsp3ioc.sdk import Library, Xspress3, Xspress3Error
+from xsp3ioc.sdk import Connection, Library, Xspress3, Xspress3Error
 from xsp3ioc.sdk.emulator.replay import ReplayedLibrary, Trace, TraceError
 
 FRAMES = 4096
@@ -35,19 +35,12 @@ _TRACE_LIMIT = 1 << 30
 _MOST_CHANNELS, _MOST_CARDS = 256, 16
 
 
-class Program(msgspec.Struct, kw_only=True):
+class Program(Connection, kw_only=True):
     """What is done; a trace says it too, so that the same can be done with the trace."""
 
     command: str = "hardware-check"
     run: bool = False
-    cards: int = 1
-    channels: int = -1
     frames: int = FRAMES
-    base_ip: str | None = None
-    base_port: int = -1
-    base_mac: str | None = None
-    module_name: str | None = None
-    debug: int = 0
     settings: str = ""
     scratch: str = ""
     """An empty directory."""
@@ -131,18 +124,9 @@ def _report(options: argparse.Namespace) -> Report:
 
 def _check(configuration: Configuration, options: argparse.Namespace, report: Report) -> int:
     detector = configuration.detector
-    program = Program(
-        run=options.run,
-        cards=detector.cards,
-        channels=detector.channels if options.channels or options.config or detector.emulate else -1,
-        frames=detector.ring_frames,
-        base_ip=detector.base_ip,
-        base_port=detector.base_port,
-        base_mac=detector.base_mac,
-        module_name=detector.module_name,
-        debug=detector.debug,
-        settings=detector.settings,
-    )
+    program = Program(run=options.run, settings=detector.settings, **msgspec.structs.asdict(detector.connection))
+    if not (options.channels or options.config or detector.emulate):
+        program.channels = -1
     for section in host_sections(
         detector.library, program.settings, program.cards, program.channels, program.frames
     ):
@@ -198,17 +182,7 @@ def _examine(
 ) -> int:
     """Connect, ask, and run if that is wanted; return the exit code."""
     with watch.during("xsp3_config") if watch else contextlib.nullcontext():
-        handle = Xspress3.configure(
-            library,
-            cards=program.cards,
-            frames=program.frames,
-            channels=program.channels,
-            base_ip=program.base_ip,
-            base_port=program.base_port,
-            base_mac=program.base_mac,
-            module_name=program.module_name,
-            debug=program.debug,
-        )
+        handle = program.open(library)
     try:
         if watch:
             watch.handle = handle

@@ -88,17 +88,7 @@ def _reopen_log() -> None:
 
 def _detector(configuration: Configuration, library: Library) -> Detector:
     hardware, server = configuration.detector, configuration.server
-    system = System(
-        library,
-        hardware.channels,
-        hardware.cards,
-        hardware.ring_frames,
-        hardware.base_ip,
-        hardware.base_port,
-        hardware.base_mac,
-        hardware.module_name,
-        hardware.debug,
-    )
+    system = System(library, hardware.connection)
     try:
         detector = Detector(
             system, Places(server.listen, server.data_port, server.monitor_port), server.pool << 20

@@ -62,7 +62,7 @@ def test_wrong_configuration(tmp_path, text, named):
     ("text", "named"),
     [
         ("frames = 0", "frames: NumImages = 0 is below 1"),
-        ("exposure = 4", "exposure is no setting; known are auto_reconnect, "),
+        ("exposure = 4", "exposure is no setting; known are array_callbacks, "),
         ("event_width = [1, 2]", "event_width has 2 values, not 1 or 4"),
     ],
 )
