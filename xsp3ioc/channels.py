@@ -37,6 +37,9 @@ class Core(Protocol):
     def put(self, name: str, value: Any, index: Index = None, who: str = "") -> Future[Any]:
         """Enqueue a write; the future ends when its work is done."""
 
+    def say(self, text: str, severity: Severity) -> None:
+        """Show and log a message."""
+
     def subscribe(self, callback: Callable[[Update], None]) -> Any:
         """Have every change told, from any thread."""
 
@@ -193,7 +196,7 @@ class ChannelTable(dict[str, Any]):
         super().__init__()
         self._core = core
         self._prefix, self._r, self._legacy = prefix, r, legacy
-        self._plain = Plain(tell)
+        self._plain = Plain(tell, lambda text: core.say(text, Severity.minor))
         self._records: dict[str, Record] = {}
         for record in all_records(core.parameters.values(), core.channels, prefix, r):
             self._records[record.name] = record
@@ -228,7 +231,7 @@ class ChannelTable(dict[str, Any]):
         def write(value: Any, who: str) -> Future[Any]:
             sent = value if record.is_array else as_sent(value, text)
             if record.plain:
-                return self._plain.put(record, sent)
+                return self._plain.put(record, sent, who)
             return self._core.put(record.parameter.name, sent, record.index, who)
 
         return write

@@ -11,14 +11,16 @@ import numpy as np
 
 from xsp3ioc.records import Record
 from xsp3ioc.stream.parameter import Index, Parameter, Severity, Update
+from xsp3ioc.stream.putlog import note, said
 
 
 class Plain:
     """Values of the plain records, where they are not the first ones; a write is checked like any other."""
 
-    def __init__(self, tell: Callable[[Update], None]) -> None:
-        """`tell` shows a change."""
+    def __init__(self, tell: Callable[[Update], None], complain: Callable[[str], object]) -> None:
+        """`tell` shows a change, `complain` a refusal in words."""
         self._tell = tell
+        self._complain = complain
         self.values: dict[tuple[str, Index], Any] = {}
         """By name of the setpoint's parameter, and index."""
 
@@ -29,25 +31,29 @@ class Plain:
             return self.values.get(key, record.parameter.default)
         return record.row.first_value(record.index)
 
-    def put(self, record: Record, value: Any) -> Future[None]:
+    def put(self, record: Record, value: Any, who: str) -> Future[None]:
         """Keep a value; done at once, or refused with ValueError."""
         future: Future[None] = Future()
-        parameter, index = record.parameter, record.index
+        parameter, old = record.parameter, self.get(record)
         try:
             kept = self._convert(record, parameter, value)
         except ValueError as error:
-            old = self.get(record)
-            self._tell(Update(parameter.name, old, time.time(), index, Severity.invalid, refused=True))
-            future.set_exception(error)
+            refusal = ValueError(str(error).replace(parameter.label, parameter.label_of(record.index)))
+            note(who, record.name, said(value, parameter), said(old, parameter), refusal)
+            self._complain(str(refusal))
+            self._tell(Update(parameter.name, old, time.time(), record.index, Severity.invalid, refused=True))
+            future.set_exception(refusal)
             return future
-        self.values[parameter.name, index] = kept
-        self._tell(Update(parameter.name, kept, time.time(), index))
+        note(who, record.name, said(kept, parameter), said(old, parameter))
+        self._keep(record, kept)
         if record.record_type == "busy" and kept:
-            # Its work is nothing, so it is over.
-            self.values[parameter.name, index] = type(kept)(0)
-            self._tell(Update(parameter.name, type(kept)(0), time.time(), index))
+            self._keep(record, 0)  # its work is nothing, so it is over
         future.set_result(None)
         return future
+
+    def _keep(self, record: Record, value: Any) -> None:
+        self.values[record.parameter.name, record.index] = value
+        self._tell(Update(record.parameter.name, value, time.time(), record.index))
 
     @staticmethod
     def _convert(record: Record, parameter: Parameter, value: Any) -> Any:

@@ -72,6 +72,9 @@ class Toy:
         value = self.values[name]
         return value if index is None else value[index]
 
+    def say(self, text, severity):
+        self.update("message", text)
+
     def update(self, name, value, channel=None, **more):
         if channel is None:
             self.values[name] = value
