@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import caproto
-from caproto import AccessRights
+from caproto import AccessRights, SubscriptionType
 
 from xsp3ioc.records import Record, fit
 from xsp3ioc.stream.parameter import STRING_LENGTH
@@ -33,7 +34,6 @@ Maker = Callable[["Served", Record], caproto.ChannelData]
 class _Field:
     writer: Callable[..., Any] | None = None
     _data: dict[str, Any]
-    _content: dict[str, Any]
 
     def check_access(self, hostname: str, username: str) -> AccessRights:
         return AccessRights.READ if self.writer is None else AccessRights.READ | AccessRights.WRITE
@@ -50,7 +50,6 @@ class _Field:
         else:
             new = type(old)(float(text))
         self._data["value"] = new
-        self._content.clear()
         return new
 
 
@@ -110,7 +109,8 @@ def _write(field: Any, owner: Served, metadata: str, value: Any, who: str) -> Fu
     new = field.keep(value[0])
     if metadata:
         owner.describe(metadata, fit(new, 7).decode() if metadata == "units" else new)
-    future.set_result(None)
+    posted = asyncio.ensure_future(field.publish(SubscriptionType.DBE_VALUE | SubscriptionType.DBE_LOG))
+    posted.add_done_callback(lambda _: future.set_result(None))
     return future
 
 
