@@ -147,9 +147,9 @@ _CLASSES: dict[str, type] = {
 }
 
 
-def make_channel(record: Record, value: Any, writer: Write | None, at: float) -> Served:
-    """Make the channel of one record, showing `value`."""
-    severity, status = alarm_of(record, value, Severity.good)
+def make_channel(record: Record, value: Any, writer: Write | None, at: float, severity: Severity) -> Served:
+    """Make the channel of one record, showing `value` of that time and severity."""
+    severity, status = alarm_of(record, value, severity)
     options: dict[str, Any] = {
         "value": to_wire(record, value),
         "timestamp": at,
@@ -203,6 +203,9 @@ class ChannelTable(dict[str, Any]):
             for alias in alias_names(record, prefix, r):
                 self._records[alias] = record
         self._by_parameter: dict[str, list[Served]] = {}
+        self._began = time.time()
+        self._told: dict[tuple[str, Index], tuple[float, Severity]] = {}
+        """Time and severity of the last update, for the channels that are not made yet."""
 
     def __missing__(self, name: str) -> Any:
         """Make the channel of a record; KeyError if there is none of that name."""
@@ -219,11 +222,19 @@ class ChannelTable(dict[str, Any]):
 
     def _make(self, record: Record) -> Served:
         value = self._plain.get(record) if record.plain else self._core.get(record.parameter.name, record.index)
-        channel = make_channel(record, value, self._writer(record) if record.writable else None, time.time())
+        at, severity = self._last_told(record)
+        channel = make_channel(record, value, self._writer(record) if record.writable else None, at, severity)
         if record.parameter.derived:
             channel.derive = partial(self._core.get, record.parameter.name, record.index)
         self._by_parameter.setdefault(record.parameter.name, []).append(channel)
         return channel
+
+    def _last_told(self, record: Record) -> tuple[float, Severity]:
+        index = record.index
+        places = {index, index[0] if isinstance(index, tuple) else None, None}
+        told = [self._told[name, place] for place in places if ((name := record.parameter.name), place) in self._told]
+        at, severity = max(told, default=(self._began, Severity.good))
+        return at, severity if record.shows else Severity.good
 
     def _writer(self, record: Record) -> Write:
         text = record.native in ("CHAR", "STRING")
@@ -238,6 +249,8 @@ class ChannelTable(dict[str, Any]):
 
     async def post(self, update: Update) -> None:
         """Show an update on every record of its parameter."""
+        if not update.refused:
+            self._told[update.name, update.index] = update.time, update.severity
         for channel in self._by_parameter.get(update.name, ()):
             record = channel.record
             if not covers(update.index, record.index):
