@@ -7,6 +7,7 @@ import secrets
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ class Detector(AcquisitionCommands, Energies):
     def __init__(self, system: System, places: Places, pool_bytes: int = 1 << 30) -> None:
         """Serve the sockets and start the file writer; `connect` opens the system. OSError: a port is in use."""
         super().__init__(system, pool_bytes)
+        self.answers: dict[str, Callable[[], Reply]] = {}
+        """What the monitor socket answers to requests that only a face knows about."""
         self._stops = []
         self._acquisition: Acquisition
         self._shown: Block | None = None
@@ -207,6 +210,8 @@ class Detector(AcquisitionCommands, Energies):
         """Answer `status`, `header`, `sum`; anything else gets the latest frame, as existing viewers expect."""
         series, values = self.series, self.values
         word = request.strip().lower()
+        if word in self.answers:
+            return self.answers[word]()
         shape = (values["channels"], values["size_x"])
         if series is not None:
             values = values | series.header.parameters  # what it runs with; a put meanwhile is for the next one
