@@ -74,6 +74,13 @@ class DetectorParameters:
     log_level = Parameter(
         1, "Least important messages that go to the log", pv="LogLevel", choices=("Debug", "Info", "Warning", "Error")
     )
+    autosave_status = Parameter(
+        0, "Do settings outlive the server", pv="AutosaveStatus_RBV", choices=("Off", "On", "Failed"), writable=False,
+        severity={2: Severity.major},
+    )  # fmt: skip
+    autosave_message = Parameter(
+        "", "What was restored, or why settings are not saved", pv="AutosaveMessage_RBV", length=256, writable=False
+    )
     auto_reconnect = Parameter(
         False, "Connect again by itself when a lost system comes back", pv="AutoReconnect", choices=NO_YES
     )

@@ -41,7 +41,7 @@ def note(who: str, name: str, new: str, old: str | None = None, refused: BaseExc
 
 
 def said(value: Any, parameter: Parameter | None = None) -> str:
-    """Return a value in one line of limited length; a choice by its name."""
+    """Return a value in one line of limited length; a choice with its name."""
     if isinstance(value, np.ndarray | list | tuple) and len(value) == 1:
         value = value[0]
     if isinstance(value, np.generic):
@@ -53,6 +53,6 @@ def said(value: Any, parameter: Parameter | None = None) -> str:
     if isinstance(value, bytes):
         value = value.split(b"\0", 1)[0].decode(errors="replace")
     if parameter is not None and parameter.choices and isinstance(value, int) and 0 <= value < len(parameter.names):
-        return parameter.names[value]
+        return f"{int(value)} {parameter.names[value]}"
     text = repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -1,12 +1,17 @@
 """Servers for all tests: real ones, in processes of their own."""
 
+import os
 import signal
+import tempfile
 
 import pytest
 from server_process import ServerProcess
 
 # What is started in the background by a shell ignores SIGINT, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Nor do they leave settings in a user's home.
+_state = tempfile.TemporaryDirectory(prefix="xsp3ioc-state-")
+os.environ["XDG_STATE_HOME"] = _state.name
 
 
 @pytest.fixture

@@ -41,14 +41,18 @@ def toml(tables: dict[str, dict]) -> str:
 
 
 class ServerProcess:
-    """A server whose configuration file is made from keyword tables (server, detector, emulator, parameters)."""
+    """A server whose configuration file is made from keyword tables (server, detector, emulator, parameters).
+
+    What it saves is in the directory too: one with the same prefix finds the settings of the one before.
+    """
 
     def __init__(self, directory: Path, *arguments: str, **tables: dict):
-        self.prefix = f"T{uuid.uuid4().hex[:8]}:"
+        self.prefix = tables.get("server", {}).get("prefix") or f"T{uuid.uuid4().hex[:8]}:"
         self.port = free_port()
         ports = {"ca_port": self.port, "data_port": 0, "monitor_port": 0}
         tables["server"] = {"prefix": self.prefix} | ports | tables.get("server", {})
         tables["detector"] = tables.get("detector", {"emulate": True})
+        self.state = directory / "state" / "xsp3ioc"
         config = directory / f"{self.prefix[:-1]}.toml"
         config.write_text(toml(tables))
         self.log = directory / f"{self.prefix[:-1]}.log"
@@ -56,6 +60,7 @@ class ServerProcess:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "xsp3ioc", "--config", str(config), "-v", *arguments],
             stdout=subprocess.PIPE, stderr=self._error, cwd=directory, text=True,
+            env=os.environ | {"XDG_STATE_HOME": str(directory / "state")},
         )  # fmt: skip
         self.banner = ""
         assert self.process.stdout is not None

@@ -15,9 +15,13 @@ COMMANDS = {
     "hardware-check": "look at a real system for the first time, and test what is believed about it",
     "emulator": "build a libxspress3.so that emulates an Xspress3, for other programs",
     "status": "show a running server at a glance",
+    "list": "list the PVs of a running server",
+    "get": "show all about PVs of a running server",
     "screens": "show or copy the screens for CS-Studio Phoebus",
 }
 """Each is a module of that name (`_` for `-`) with a `main(arguments) -> exit code`."""
+FORMATS = ("dbl", "table", "tsv")
+"""Of a list of PVs."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", metavar="FILE.toml", help="settings; what is given here wins over the file")
     parser.add_argument("--trace", metavar="FILE", help="record every call of the library in FILE")
     parser.add_argument("--prefix", metavar="P", help="macro P of all PV names (default: XSP3_<channels>Chan:)")
+    parser.add_argument("-r", "--detector-prefix", metavar="R", help="macro R, of the detector's own PVs (det1:)")
     parser.add_argument("--channels", type=int, metavar="N", help="channels of the detector (default 4)")
     parser.add_argument("--listen", metavar="ADDR", help="address to serve on (default 127.0.0.1: this host only)")
     parser.add_argument("--ca-port", type=int, metavar="PORT", help="Channel Access port (default 5064)")
@@ -42,7 +47,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tango", metavar="DEVICE", help="serve this Tango device too, e.g. test/xspress3/1")
     parser.add_argument("--tango-port", type=int, metavar="PORT", help="its port (default 10123; 0: any free one)")
     parser.add_argument("--log-file", metavar="FILE", help="log here too, rotating")
+    saving = parser.add_mutually_exclusive_group()
+    saving.add_argument("--autosave", metavar="DIR", help="keep settings there (default: ~/.local/state/xsp3ioc)")
+    saving.add_argument("--no-autosave", action="store_true", help="neither restore settings nor save them")
+    parser.add_argument(
+        "--write-access", metavar="RULE", help="who may write: everyone, host (this one), or [user@]host,..."
+    )
     parser.add_argument("--list-pvs", action="store_true", help="list all PVs and end")
+    parser.add_argument("--format", choices=FORMATS, help="of that list: names, a table, or all columns with tabs")
     parser.add_argument("-v", "--verbose", action="store_true", help="log to the terminal what happens")
     return parser
 
@@ -53,6 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(arguments)
     except KeyboardInterrupt:
         return 0  # before the server has handlers of its own: nothing has begun
+    except BrokenPipeError:
+        # Whoever read our output has enough (head, less); what is left of it must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -69,9 +85,12 @@ def _run(arguments: Sequence[str] | None) -> int:
             (configuration.detector, ("emulate", "library", "channels", "trace")),
             (
                 configuration.server,
-                ("prefix", "listen", "ca_port", "data_port", "monitor_port", "tango", "tango_port", "log_file"),
+                (
+                    "prefix", "detector_prefix", "listen", "ca_port", "data_port", "monitor_port", "tango",
+                    "tango_port", "log_file",
+                ),
             ),
-        ):
+        ):  # fmt: skip
             for name in names:
                 if (value := getattr(options, name)) is not None:
                     setattr(table, name, value)
@@ -79,29 +98,31 @@ def _run(arguments: Sequence[str] | None) -> int:
             configuration.detector.emulate = False
         elif options.emulate:
             configuration.detector.library = ""
+        if options.autosave:
+            configuration.autosave.directory, configuration.autosave.enabled = options.autosave, True
+        elif options.no_autosave:
+            configuration.autosave.enabled = False
+        if options.write_access:
+            configuration.access.write = options.write_access
         if options.list_pvs:
             configuration.check_values()
             server, detector = configuration.server, configuration.detector
-            return _list_pvs(configuration.prefix, server.detector_prefix, detector.channels)
+            return _list_pvs(configuration.prefix, server.detector_prefix, detector.channels, options.format)
         from xsp3ioc.service import run
 
         return run(configuration, options.verbose)
-    except BrokenPipeError:
-        # Whoever read our output has enough (head, less); what is left of it must not fail at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except ConfigurationError as error:
         sys.stderr.write(f"xsp3ioc: {error}\n")
         return 2
 
 
-def _list_pvs(prefix: str, r: str, channels: int) -> int:
+def _list_pvs(prefix: str, r: str, channels: int, form: str | None) -> int:
+    from xsp3ioc.list import write_lines
     from xsp3ioc.records import pv_table
     from xsp3ioc.stream.declared import Declared
     from xsp3ioc.stream.parameter import parameters
 
-    for row in pv_table(parameters(Declared).values(), channels, prefix, r):
-        sys.stdout.write(f"{row.name:42} {row.record_type:10} {row.access:2}  {row.doc}\n")
+    write_lines(pv_table(parameters(Declared).values(), channels, prefix, r), form or "table")
     return 0
 
 

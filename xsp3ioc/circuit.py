@@ -16,7 +16,6 @@ from caproto.server.common import DisconnectedCircuit
 
 from xsp3ioc.access import Client
 from xsp3ioc.outbox import Outbox
-from xsp3ioc.stream.commands import Put
 from xsp3ioc.stream.putlog import Caller, note, said
 
 log = logging.getLogger(__name__)
@@ -163,30 +162,27 @@ class Circuit(server.VirtualCircuit):
 
     def _write(self, command: Any) -> list[Any]:
         chan = self.circuit.channels_sid[command.sid]
-        caller, old = Caller(self.who, chan.name), None
+        caller = Caller(self.who, chan.name)
         future: Future[Any]
         try:
             channel = self.context[chan.name]
-            old = said(channel.value)
             if AccessRights.WRITE not in channel.check_access(self.client_hostname, self.client_username):
                 raise AccessDeniedError(f"{chan.name} is read-only")
             if not self._may_write:
                 raise AccessDeniedError(f"only {self.context.access.text} may write")
             future = channel.writer(command.data, caller)
         except Exception as problem:
+            # What goes further is logged by who does it.
+            note(caller, chan.name, said(command.data), refused=problem)
             future = Future()
             future.set_exception(problem)
-        if not isinstance(future, Put):
-            # The detector does not know of it, and so does not log it.
-            new = said(command.data)
-            future.add_done_callback(lambda done: note(caller, chan.name, new, old, _problem(done)))
         future.add_done_callback(partial(self.context.after_updates, partial(self._answer, chan, command)))
         return []
 
     def _answer(self, chan: caproto.ServerChannel, command: Any, future: Future[Any]) -> None:
         if not self.connected or chan.sid not in self.circuit.channels_sid:
             return
-        problem = _problem(future)
+        problem = RuntimeError("The server gave this up") if future.cancelled() else future.exception()
         status = CAStatus.ECA_NORMAL
         if problem is not None:
             status = CAStatus.ECA_NOWTACCESS if isinstance(problem, AccessDeniedError) else CAStatus.ECA_PUTFAIL
@@ -206,7 +202,3 @@ class Circuit(server.VirtualCircuit):
                 await self._send_buffers(await self.outbox.take())
         except (OSError, caproto.CaprotoNetworkError):
             await self.close()
-
-
-def _problem(future: Future[Any]) -> BaseException | None:
-    return RuntimeError("The server gave this up") if future.cancelled() else future.exception()

@@ -14,6 +14,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from xsp3ioc.access import EVERYONE, WriteAccess
 from xsp3ioc.sdk import Connection, EmulatorSettings
 
 
@@ -42,6 +43,22 @@ class Serve(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     connect: bool = True
     """Open the system at start. Nothing ever starts to acquire by itself."""
     log_file: str = ""
+
+
+class Access(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """`[access]`: who may write through Channel Access."""
+
+    write: str | list[str] = EVERYONE
+
+
+class Autosave(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """`[autosave]`: settings that outlive the server."""
+
+    enabled: bool = True
+    directory: str = ""
+    """Empty: xsp3ioc in XDG_STATE_HOME."""
+    restore_calibration: bool = False
+    """What was put over the calibration's windows, thresholds and event widths is put over them again at CONNECT."""
 
 
 class Hardware(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -82,6 +99,8 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     server: Serve = msgspec.field(default_factory=Serve)
     detector: Hardware = msgspec.field(default_factory=Hardware)
+    access: Access = msgspec.field(default_factory=Access)
+    autosave: Autosave = msgspec.field(default_factory=Autosave)
     emulator: dict[str, Any] = {}
     """Fields of `EmulatorSettings`; `channels` and `cards` are the detector's."""
     parameters: dict[str, Any] = {}
@@ -121,6 +140,13 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             port = getattr(self.server, name)
             if not 0 <= port <= 65535:
                 raise ConfigurationError(f"{name} = {port} is outside 0..65535 (0: any free port)")
+
+    def write_access(self) -> WriteAccess:
+        """Return who may write; names of hosts are looked up now. ConfigurationError: there is no such host."""
+        try:
+            return WriteAccess(self.access.write)
+        except ValueError as error:
+            raise ConfigurationError(f"write access: {error}") from None
 
     def emulator_settings(self) -> EmulatorSettings:
         """Return the emulator's settings; ConfigurationError names the wrong key or value."""

@@ -32,7 +32,7 @@ class EmulatedServer:
     def __init__(self, *arguments: str) -> None:
         self._output = tempfile.TemporaryFile()
         command = [sys.executable, "-m", "xsp3ioc", "--emulate", "--data-port", "0", "--monitor-port", "0"]
-        command += ["--ca-port", str(_free_port()), *arguments]
+        command += ["--no-autosave", "--ca-port", str(_free_port()), *arguments]
         # A session of its own: Ctrl-C is for the demo, which then stops the server in order.
         self._process = subprocess.Popen(
             command,

@@ -13,6 +13,7 @@ from caproto import AccessRights, SubscriptionType
 
 from xsp3ioc.records import Record, fit
 from xsp3ioc.stream.parameter import STRING_LENGTH
+from xsp3ioc.stream.putlog import note, said
 
 if TYPE_CHECKING:
     from xsp3ioc.channels import Served
@@ -106,7 +107,9 @@ def make_field(channel: Served, field: str) -> caproto.ChannelData:
 def _write(field: Any, owner: Served, metadata: str, value: Any, who: str) -> Future[None]:
     """Take a field's new value, as an IOC does until it ends; `metadata` of the record's own value follows."""
     future: Future[None] = Future()
+    old = said(field.value)
     new = field.keep(value[0])
+    note(who, owner.record.name, said(new), old)
     if metadata:
         owner.describe(metadata, fit(new, 7).decode() if metadata == "units" else new)
     posted = asyncio.ensure_future(field.publish(SubscriptionType.DBE_VALUE | SubscriptionType.DBE_LOG))

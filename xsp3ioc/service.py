@@ -13,12 +13,14 @@ from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from xsp3ioc.access import WriteAccess
+from xsp3ioc.assembly import make_detector
+from xsp3ioc.autosave import Autosave
 from xsp3ioc.configuration import Configuration, ConfigurationError
 from xsp3ioc.opening import open_library
-from xsp3ioc.sdk import Library
-from xsp3ioc.stream.channel_commands import HELD_BY_HARDWARE
-from xsp3ioc.stream.connection import System
-from xsp3ioc.stream.detector import Detector, Places
+from xsp3ioc.stream.detector import Detector
 
 if TYPE_CHECKING:
     from xsp3ioc.server import Address
@@ -39,16 +41,19 @@ def run(configuration: Configuration, verbose: bool = False) -> int:
     # Until the loop has handlers of its own; the writer ends by itself when we do.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     configuration.check()
+    access = configuration.write_access()
     _set_up_logging(configuration.server.log_file, verbose)
     # With the default of 5 ms a busy main thread takes the acquisition thread's turns: 35,800 frames/s became 4,400.
     sys.setswitchinterval(0.001)
     if configuration.server.tango:
         _import_tango()
     with open_library(configuration, {"command": "server"}) as library:
-        detector = _detector(configuration, library)
+        detector = make_detector(configuration, library)
+        autosave = Autosave(configuration, detector)
         try:
-            return asyncio.run(_serve(configuration, detector))
+            return asyncio.run(_serve(configuration, detector, access, autosave))
         finally:
+            autosave.close()
             logging.shutdown()
 
 
@@ -86,45 +91,6 @@ def _reopen_log() -> None:
     log.info("SIGHUP: log file opened again")
 
 
-def _detector(configuration: Configuration, library: Library) -> Detector:
-    hardware, server = configuration.detector, configuration.server
-    system = System(library, hardware.connection)
-    try:
-        detector = Detector(
-            system, Places(server.listen, server.data_port, server.monitor_port), server.pool << 20
-        )
-    except OSError as error:
-        raise ConfigurationError(str(error)) from None
-    try:
-        for name, value in ({"config_path": hardware.settings} | configuration.parameters).items():
-            _put_first(detector, name, value)
-    except ConfigurationError:
-        detector.shut_down(1.0)
-        raise
-    return detector
-
-
-def _put_first(detector: Detector, name: str, value: object) -> None:
-    parameter = detector.parameters.get(name)
-    if parameter is None or parameter.command or not parameter.writable:
-        settings = sorted(known.name for known in detector.parameters.values() if known.writable and not known.command)
-        raise ConfigurationError(f"[parameters]: {name} is no setting; known are {', '.join(settings)}")
-    values = value if isinstance(value, list) else [value]
-    channels: list[int | None] = list(range(detector.channels)) if parameter.per_channel else [None]
-    if len(values) == 1:
-        values = values * len(channels)
-    if len(values) != len(channels):
-        raise ConfigurationError(f"[parameters]: {name} has {len(values)} values, not 1 or {len(channels)}")
-    try:
-        if name in HELD_BY_HARDWARE:
-            detector.preset(name, values)
-            return
-        for channel, one in zip(channels, values, strict=True):
-            detector.put(name, one, channel, who="configuration").result(5)
-    except (ValueError, RuntimeError, OSError) as error:
-        raise ConfigurationError(f"[parameters]: {name}: {error}") from None
-
-
 def _start_tango(configuration: Configuration, detector: Detector, ended: Callable[[], object]) -> TangoFace | None:
     server = configuration.server
     if not server.tango:
@@ -141,7 +107,9 @@ def _start_tango(configuration: Configuration, detector: Detector, ended: Callab
     return face
 
 
-async def _serve(configuration: Configuration, detector: Detector) -> int:
+async def _serve(
+    configuration: Configuration, detector: Detector, access: WriteAccess, autosave: Autosave
+) -> int:
     # Imported here: what only lists PVs or finds its configuration wrong does not pay for it.
     from xsp3ioc.ioc import serve
 
@@ -176,6 +144,8 @@ async def _serve(configuration: Configuration, detector: Detector) -> int:
         over.set()
 
     def started(address: Address) -> None:
+        autosave.start()
+        _answer_about_pvs(configuration, detector, address)
         if configuration.server.connect:
             detector.put("connect", True, who="server")
         _say_hello(configuration, detector, address, tango)
@@ -202,6 +172,23 @@ async def _serve(configuration: Configuration, detector: Detector) -> int:
             tango.close()
     await ending
     return RESTART if detector.restarting else 0
+
+
+def _answer_about_pvs(configuration: Configuration, detector: Detector, address: Address) -> None:
+    """Have the monitor socket say what `xsp3ioc list` and `xsp3ioc get` ask."""
+    from xsp3ioc.get import Place
+    from xsp3ioc.ioc import pv_table
+    from xsp3ioc.list import Lines
+
+    prefix, r = configuration.prefix, configuration.server.detector_prefix
+    place = msgspec.json.encode(Place(address.tcp_port, prefix, r))
+
+    def lines() -> bytes:
+        # Made anew each time: it is asked seldom, and would be megabytes to keep.
+        table = pv_table(detector.parameters.values(), detector.channels, prefix, r)
+        return msgspec.json.encode(Lines(table))
+
+    detector.answers |= {"address": lambda: [place], "records": lambda: [lines()]}
 
 
 def _neighbour(address: Address) -> list[str]:

@@ -1,0 +1,72 @@
+"""The detector as it is configured: its library's system, its sockets, its first settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from xsp3ioc.configuration import Configuration, ConfigurationError
+from xsp3ioc.sdk import Library
+from xsp3ioc.stream.channel_commands import HELD_BY_HARDWARE
+from xsp3ioc.stream.connection import System
+from xsp3ioc.stream.detector import Detector, Places
+from xsp3ioc.stream.parameter import SLOTS, Index, Parameter
+
+
+def make_detector(configuration: Configuration, library: Library) -> Detector:
+    """Make it, not connected yet; ConfigurationError says what cannot be."""
+    hardware, server = configuration.detector, configuration.server
+    system = System(library, hardware.connection)
+    try:
+        detector = Detector(
+            system, Places(server.listen, server.data_port, server.monitor_port), server.pool << 20
+        )
+    except OSError as error:
+        raise ConfigurationError(str(error)) from None
+    try:
+        for name, value in ({"config_path": hardware.settings} | configuration.parameters).items():
+            _put_first(detector, name, value)
+    except ConfigurationError:
+        detector.shut_down(1.0)
+        raise
+    return detector
+
+
+def _put_first(detector: Detector, name: str, value: object) -> None:
+    parameter = detector.parameters.get(name)
+    if parameter is None or parameter.command or not parameter.writable:
+        settings = sorted(known.name for known in detector.parameters.values() if known.writable and not known.command)
+        raise ConfigurationError(f"[parameters]: {name} is no setting; known are {', '.join(settings)}")
+    try:
+        places = list(_places(parameter, value, detector.channels))
+        if name in HELD_BY_HARDWARE:
+            detector.preset(name, [one for _, one in places])
+            return
+        for index, one in places:
+            detector.put(name, one, index, who="configuration").result(5)
+    except ConfigurationError:
+        raise
+    except (ValueError, RuntimeError, OSError) as error:
+        raise ConfigurationError(f"[parameters]: {name}: {error}") from None
+
+
+def _places(parameter: Parameter, value: Any, channels: int) -> Iterator[tuple[Index, Any]]:
+    """Whose values are meant: one for all, or a list of one per channel; of ROIs, one for all or a list per channel."""
+    if not parameter.per_channel:
+        yield None, value
+        return
+    values = value if isinstance(value, list) else [value]
+    if len(values) == 1:
+        values = values * channels
+    if len(values) != channels:
+        raise ConfigurationError(f"[parameters]: {parameter.name} has {len(values)} values, not 1 or {channels}")
+    for channel, one in enumerate(values):
+        if not parameter.per:
+            yield channel, one
+            continue
+        slots = SLOTS[parameter.per]
+        # A list may end early: most ROIs are not used.
+        ones = one if isinstance(one, list) else [one] * slots
+        if len(ones) > slots:
+            raise ConfigurationError(f"[parameters]: {parameter.name} has {len(ones)} values, more than {slots}")
+        yield from (((channel, slot), each) for slot, each in enumerate(ones))
