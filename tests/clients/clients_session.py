@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-PATIENCE = 20
+PATIENCE = 10
 """Seconds after which a client has waited in vain; nothing here takes so long."""
 
 

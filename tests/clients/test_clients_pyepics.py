@@ -110,6 +110,21 @@ def test_set_rois(rig, session):
     assert rig.ca.gets("MCA1ROI:2:Name", "MCA1ROI:2:MinX_RBV", "MCA1ROI:2:SizeX_RBV") == ["Fe Ka", 625, 30]
 
 
+def add_rois(session):
+    mca = device(session).mcas[2]
+    mca.set_rois([])
+    for name, low, high in ROIS:
+        mca.add_roi(name, low, hi=high)
+    return [(roi.Name, roi.MinX, roi.right) for roi in mca.get_rois()]
+
+
+def test_rois_one_by_one(rig, session):
+    """As larch's window adds them: each time the list is sorted, written and read again at once."""
+    # The class takes the number of bins from the spectrum: before the first frame there is none.
+    rig.acquire(1, 0.01)
+    assert session.run(add_rois) == ROIS
+
+
 @pytest.mark.slow
 def test_as_many_rois_as_the_class_takes(session):
     many = [(f"R{number}", 10 + 50 * number, 40 + 50 * number) for number in range(47)]
