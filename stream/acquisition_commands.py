@@ -281,9 +281,11 @@ class AcquisitionCommands(Stopping):
                 "frames_acquired": series.acquired,
                 "frames_streamed": series.acquired - lost_on_the_way,
                 "frames_written": series.written,
-                "frames_missing": series.lost + (series.acquired - series.written if series.reason == "file" else 0),
             },
             at,
         )
+        missing = series.lost + (series.acquired - series.written if series.reason == "file" else 0)
+        if last or missing != self.values["frames_missing"]:
+            self.update("frames_missing", missing, at=at, severity=Severity.major if missing else Severity.good)
         if series.recorded and self.recorder.file is not None:
             self.update_changed({"captured": self.recorder.file.frames})

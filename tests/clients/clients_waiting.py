@@ -11,7 +11,6 @@ WAITING = {
     "test_clients_epicsscan.py::test_slew_scan_with_rois": _SERIES,
     "test_clients_epicsscan.py::test_slew_scan_with_a_file": _SERIES,
     "test_clients_faults.py::test_04_roi_40_is_not_roi_30": _ROIS,
-    "test_clients_faults.py::test_08_what_went_wrong_is_marked": "frames that are missing make no alarm",
     "test_clients_faults.py::test_09_erase_resets_sums_of_scalers_and_statistics_of_rois": _ROIS,
     "test_clients_faults.py::test_10_net_of_a_roi": _ROIS,
     "test_clients_faults.py::test_13_rois_beyond_the_spectrum": _ROIS,

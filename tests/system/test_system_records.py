@@ -309,3 +309,11 @@ def test_nothing_hangs_when_disconnected(rig):
     rig.ca.set(CONNECT=1)
     assert rig.message() == "System Connected"
     assert rig.acquire(2) == ECA_NORMAL
+
+
+def test_an_alarm_is_seen_by_those_who_come_later(start_rig):
+    rig = start_rig()
+    assert rig.ca.put("det1:NumImages", 0)[0] == ECA_PUTFAIL
+    began = time.time()
+    assert rig.ca.read("det1:StatusMessage_RBV").severity == MINOR  # nobody has asked for it before
+    assert rig.ca.read("det1:StatusMessage_RBV").time < began
