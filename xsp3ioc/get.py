@@ -79,7 +79,7 @@ def _rows(reader: Reader, channel: Any) -> list[tuple[str, str]]:
         ("precision", str(getattr(full.metadata, "precision", ""))),
         ("limits", _limits(full.metadata, "ctrl")),
         ("display", _limits(full.metadata, "disp")),
-        ("alarm", f"{alarm.name} {status.name}" if alarm else alarm.name),
+        ("alarm", f"{alarm.name.removesuffix('_ALARM')} {status.name}" if alarm else alarm.name),
         ("time", time.isoformat(sep=" ", timespec="milliseconds")),
     ]
     return [(name, text) for name, text in rows if text]

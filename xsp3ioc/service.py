@@ -159,6 +159,7 @@ async def _serve(
             r=server.detector_prefix,
             listen=server.listen,
             port=server.ca_port,
+            access=access,
             legacy=server.legacy_names,
             started=started,
             stop=over,
