@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import numpy as np
@@ -317,3 +318,16 @@ def test_an_alarm_is_seen_by_those_who_come_later(start_rig):
     began = time.time()
     assert rig.ca.read("det1:StatusMessage_RBV").severity == MINOR  # nobody has asked for it before
     assert rig.ca.read("det1:StatusMessage_RBV").time < began
+
+
+def test_run_flags_reach_the_library_with_the_next_connection(start_rig, tmp_path):
+    trace = tmp_path / "trace"
+    rig = start_rig("--trace", str(trace))
+    rig.ca.set(RUN_FLAGS=1)
+    rig.ca.set(CONNECT=1)
+    rig.ca.set(RUN_FLAGS=0)
+    rig.ca.set(CONNECT=1)
+    assert rig.server.stop() == 0
+    lines = [json.loads(line) for line in trace.read_text().splitlines()]
+    flags = [line["given"]["flags"] for line in lines if line["line"] == "call" and line["f"] == "xsp3_set_run_flags"]
+    assert flags == [0x10C, 0x10D, 0x10C]
