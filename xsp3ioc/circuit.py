@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -62,6 +63,8 @@ class Circuit(server.VirtualCircuit):
         super().__init__(circuit, client, context)
         self.write_event = NeverWriting()
         self.outbox = Outbox()
+        self._begun: dict[int, Future[Any]] = {}
+        """Writes that are not accepted or refused yet, by the channel's number: a get after a put has the new value."""
         # Updates go to the outbox in any case; what the client asked for decides when they are sent.
         self.events_on.set()
 
@@ -130,6 +133,9 @@ class Circuit(server.VirtualCircuit):
         match command:
             case caproto.WriteRequest() | caproto.WriteNotifyRequest():
                 return self._write(command)
+            case caproto.ReadNotifyRequest() | caproto.ReadRequest() if begun := self._begun.get(command.sid):
+                self._when_shown(begun, partial(self._read_later, command))
+                return []
             case caproto.EventsOffRequest() | caproto.EventsOnRequest():
                 self.outbox.pause(isinstance(command, caproto.EventsOffRequest))
                 return []
@@ -176,8 +182,25 @@ class Circuit(server.VirtualCircuit):
             note(caller, chan.name, said(command.data), refused=problem)
             future = Future()
             future.set_exception(problem)
-        future.add_done_callback(partial(self.context.after_updates, partial(self._answer, chan, command)))
+        self._begun[command.sid] = begun = getattr(future, "begun", future)
+        self._when_shown(begun, partial(self._forget, command.sid))
+        self._when_shown(future, partial(self._answer, chan, command))
         return []
+
+    def _when_shown(self, future: Future[Any], act: Callable[[Future[Any]], None]) -> None:
+        """Have `act(future)` called when it has ended, behind all updates so far."""
+        future.add_done_callback(partial(self.context.after_updates, act))
+
+    def _forget(self, sid: int, begun: Future[Any]) -> None:
+        if self._begun.get(sid) is begun:
+            del self._begun[sid]
+
+    def _read_later(self, command: Any, begun: Future[Any]) -> None:
+        self.tasks.create(self._read(command))
+
+    async def _read(self, command: Any) -> None:
+        if self.connected and command.sid in self.circuit.channels_sid:
+            await self.send(*await super()._process_command(command))
 
     def _answer(self, chan: caproto.ServerChannel, command: Any, future: Future[Any]) -> None:
         if not self.connected or chan.sid not in self.circuit.channels_sid:

@@ -177,3 +177,20 @@ def test_a_client_that_dies_with_an_open_put_callback(toy, libca):
     assert client.hear() == (True, True)
     client.end()
     assert libca(stop_it, toy.prefix) == (1, ECA_NORMAL, None)
+
+
+def put_and_get(prefix):
+    frames, threshold = pvs(prefix, "det1:NumImages", "det1:C2_SCA4_THRESHOLD", auto_monitor=False)
+    seen = []
+    for number in range(1, 40):
+        frames.put(number)
+        seen.append(frames.get() == number)
+        threshold.put(number)
+        seen.append(threshold.get() == number)
+    frames.put(0)  # refused
+    seen.append(frames.get() == 39)
+    return seen
+
+
+def test_a_get_after_a_put_has_the_new_value(toy, libca):
+    assert all(libca(put_and_get, toy.prefix))
