@@ -113,7 +113,6 @@ def test_caput_by_text_and_by_number(tools):
         assert tools.caget(":det1:TriggerMode_RBV") == [shown]
 
 
-@pytest.mark.xfail(strict=True, reason="a get after a plain put, on one circuit, shows the value before it")
 @pytest.mark.parametrize(
     ("name", "value"), [(":det1:NumImages", "7"), (":det1:TriggerMode", "IDC"), (":HDF1:FileName", "new")]
 )
