@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from concurrent.futures import Future
 from typing import Any
@@ -45,8 +44,6 @@ class AcquisitionCommands(Stopping):
 
     def __init__(self, system: System, pool_bytes: int) -> None:
         super().__init__(system, pool_bytes)
-        self._showing = threading.Lock()
-        """Held while a series is shown: what the watchdog shows never comes behind the last values."""
 
     # arm
 
@@ -65,6 +62,8 @@ class AcquisitionCommands(Stopping):
         trigger = TRIGGERS[self.values["trigger_mode"]]
         series = self._new_series()
         self._program(sdk, self.values, series.header.frames)
+        for analysis in self._analyses:
+            analysis.begin(series.header)
         if self.values["erase_on_start"]:
             self._erase()
         self.data.publish(series.header, audience=series.audience)
@@ -154,7 +153,7 @@ class AcquisitionCommands(Stopping):
     def _on_block(self, block: Block) -> None:
         series = self.series
         if series is not None and series.shown:
-            self.sum.add(block)
+            self.sum.add(block, series.corrected)
             for analysis in self._analyses:
                 analysis.add(block)
         self.latest = block
@@ -197,7 +196,9 @@ class AcquisitionCommands(Stopping):
         self.data.publish(end, audience=Audience.others)
         with self._showing:
             self._show_progress(series, last=True)
-            self._show_frame(series)
+            for analysis in self._analyses if series.shown else ():
+                analysis.end(series.length)
+            self._show_frame(series, last=True)
         if self.series is not series:
             return  # given up while it waited for its sinks
         self._show_end(series, f"; subscriber {', '.join(stuck)} takes nothing" if stuck else "")
@@ -257,16 +258,19 @@ class AcquisitionCommands(Stopping):
 
     # show
 
-    def _show_frame(self, series: Series) -> None:
-        """Show the latest frame, the sum, and what follows from them, all with that frame's time."""
+    def _show_frame(self, series: Series, last: bool = False) -> None:
+        """Show the latest frame, the sum, and what follows from them, all with that frame's time.
+
+        `last`: no frames come after it, whatever was lost.
+        """
         block = series.latest
         if block is None or not series.shown:
             return
         at = float(block.frames["time"][-1])
         self.update_all(frame_values(block, series) | identity_values(block), at)
-        self.update("mca_sum", self.sum.value().astype(np.float64), at=at)
+        self.update("mca_sum", self.sum.shown(), at=at)
         for analysis in self._analyses:
-            analysis.show(block, at)
+            analysis.show(block, at, last)
 
     def _show_progress(self, series: Series, last: bool = False) -> None:
         at = float(series.latest.frames["time"][-1]) if series.latest is not None else None

@@ -12,12 +12,6 @@ def _threshold(pv: str, doc: str) -> Parameter:
     return Parameter(0, doc, pv=pv, unit="bin", low=0, high=BINS - 1, per_channel=True)
 
 
-def _scaler(index: int, doc: str) -> Parameter:
-    return Parameter(
-        0.0, doc, pv=f"/C{{chan}}SCA:{index}:Value_RBV", precision=4, writable=False, per_channel=True
-    )
-
-
 def _dead_time(name: str, doc: str, unit: str) -> Parameter:
     return Parameter(
         0.0, doc, pv=f"C{{chan}}_DTC_{name}_RBV", unit=unit, precision=4, writable=False, per_channel=True
@@ -70,17 +64,9 @@ class ChannelParameters:
         np.zeros(0), "Sum of the spectra since the last erase", pv="/MCASUM{chan}:ArrayData", length=BINS,
         writable=False, per_channel=True,
     )  # fmt: skip
-    clock_ticks = _scaler(0, "Live clock ticks")
-    reset_ticks = _scaler(1, "Ticks lost to resets")
-    reset_count = _scaler(2, "Resets")
-    all_events = _scaler(3, "All events")
-    all_good = _scaler(4, "Events above the threshold")
-    window1 = _scaler(5, "Events in window 1")
-    window2 = _scaler(6, "Events in window 2")
-    pileup = _scaler(7, "Events seen as pile-up")
-    event_width_used = _scaler(8, "Event width in use, ticks")
-    scaler_dt_factor = _scaler(9, "Dead-time correction factor")
-    scaler_dt_percent = _scaler(10, "Dead time, percent")
+    sum_reset = Parameter(
+        True, "Begin the sum of the spectra anew", pv="/Proc1:ResetFilter", choices=NO_YES, readback=False, command=True
+    )
     total_ticks = Parameter(
         0.0, "Total clock ticks", pv="/C{chan}:TotalTicks_RBV", writable=False, per_channel=True
     )

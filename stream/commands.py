@@ -138,6 +138,8 @@ class Commanded(Store, ABC):
         self.closing = False
         """The server stops: nothing new begins."""
         self._queue = CommandQueue(self._execute, self._lock)
+        self._showing = threading.Lock()
+        """Held while data are shown, or zeroed: what a frame says never comes behind what was done after it."""
 
     def put(self, name: str, value: Any, index: Index = None, who: str = "") -> Put:
         """Queue a put; never waits.

@@ -26,6 +26,10 @@ from xsp3ioc.stream.life import State
 from xsp3ioc.stream.messages import FRAME_DTYPE, SCALERS, Block, encode
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.recorder import CaptureFile, Recorder
+from xsp3ioc.stream.roi_analysis import RoiAnalysis
+from xsp3ioc.stream.roi_commands import RoiCommands
+from xsp3ioc.stream.scaler_analysis import ScalerAnalysis
+from xsp3ioc.stream.scaler_commands import ScalerCommands
 from xsp3ioc.stream.series import Series, SeriesError
 from xsp3ioc.stream.sockets import DataSocket, MonitorSocket, Reply
 from xsp3ioc.stream.subscribers import Audience
@@ -51,7 +55,7 @@ class Places:
     monitor_port: int = 9998
 
 
-class Detector(AcquisitionCommands, Energies):
+class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, Energies):
     """Parameters and commands; `put` asks for a change, `subscribe` hears of every change, from any thread."""
 
     def __init__(self, system: System, places: Places, pool_bytes: int = 1 << 30) -> None:
@@ -59,6 +63,8 @@ class Detector(AcquisitionCommands, Energies):
         super().__init__(system, pool_bytes)
         self.answers: dict[str, Callable[[], Reply]] = {}
         """What the monitor socket answers to requests that only a face knows about."""
+        self._rois, self._scalers = RoiAnalysis(self), ScalerAnalysis(self)
+        self._analyses = [self._rois, self._scalers]
         self._stops = []
         self._acquisition: Acquisition
         self._shown: Block | None = None

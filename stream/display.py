@@ -9,26 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.stream import formulas
-from xsp3ioc.stream.formulas import Scaler, spectrum_sum
+from xsp3ioc.stream.formulas import Scaler, corrected_sum, spectrum_sum
 from xsp3ioc.stream.messages import EVENT_WIDTH, Block
 from xsp3ioc.stream.series import Series
 
-SCALER_NAMES = tuple(scaler.name for scaler in Scaler)
-"""Parameters that show the nine scalers."""
-
 
 class Sum:
-    """Sum of all spectra since the last erase, (channels, bins), uint64."""
+    """Sum of all spectra since the last erase, (channels, bins)."""
 
     def __init__(self, channels: int, bins: int) -> None:
         self._total = np.zeros((channels, bins), np.uint64)
+        self._shown: NDArray[np.float64] | None = None
+        """The same with corrected spectra, from the first of these on."""
         self._lock = threading.Lock()
         self.frames = 0
 
-    def add(self, block: Block) -> None:
-        """Add a block's spectra."""
+    def add(self, block: Block, corrected: bool = False) -> None:
+        """Add a block's spectra, for those who look at them `corrected`, times their dead-time factors."""
         partial = spectrum_sum(block.mca, block.scalers)
+        shown: NDArray[Any] = corrected_sum(block.mca, block.factors) if corrected else partial
         with self._lock:
+            if corrected and self._shown is None:
+                self._shown = self._total.astype(np.float64)
+            if self._shown is not None:
+                self._shown += shown
             self._total += partial
             self.frames += len(block)
 
@@ -36,19 +40,24 @@ class Sum:
         """Begin again."""
         with self._lock:
             self._total[:] = 0
+            self._shown = None
             self.frames = 0
 
     def value(self) -> NDArray[np.uint64]:
-        """Return a copy of the sum."""
+        """Return a copy of the sum of the counts."""
         with self._lock:
             return self._total.copy()
+
+    def shown(self) -> NDArray[np.float64]:
+        """Return the sum as it is shown: corrected, where spectra are."""
+        with self._lock:
+            return (self._total if self._shown is None else self._shown).astype(np.float64)
 
 
 def frame_values(block: Block, series: Series) -> dict[str, Any]:
     """Values of all parameters that show the last frame of `block`, which is one of `series`."""
     header, event_widths = series.header, series.event_widths
     scalers = block.scalers[-1]
-    values: dict[str, Any] = {name: scalers[:, index].astype(float).tolist() for index, name in enumerate(SCALER_NAMES)}
     factors = block.factors[-1]
     if header.dead_time_model == EVENT_WIDTH:
         percent = formulas.dead_time_percent(scalers, event_widths)
@@ -56,19 +65,16 @@ def frame_values(block: Block, series: Series) -> dict[str, Any]:
         percent = formulas.percent_of_factors(factors)
     counting = percent if series.enabled is None else percent[series.enabled]
     output = formulas.output_rates(scalers, header.clock_period)
-    values |= {
+    return {
         "mca": spectra(block.mca[-1], factors, series.corrected),
-        "event_width_used": event_widths.tolist(),
+        "total_ticks": scalers[:, Scaler.total_ticks].astype(float).tolist(),
         "dt_factor": factors.tolist(),
-        "scaler_dt_factor": factors.tolist(),
         "dead_time": percent.tolist(),
         "mean_dead_time": float(counting.mean()) if len(counting) else 0.0,
         "max_dead_time": float(counting.max(initial=0.0)),
-        "scaler_dt_percent": percent.tolist(),
         "output_rate": output.tolist(),
         "input_rate": (output * factors).tolist(),
     }
-    return values
 
 
 def spectra(mca: NDArray[np.uint32], factors: NDArray[np.float64], corrected: bool) -> NDArray[np.float64]:
@@ -77,16 +83,13 @@ def spectra(mca: NDArray[np.uint32], factors: NDArray[np.float64], corrected: bo
     return shown
 
 
-def blank_values(channels: int, bins: int, event_widths: NDArray[np.float64]) -> dict[str, Any]:
+def blank_values(channels: int, bins: int) -> dict[str, Any]:
     """Values of the same parameters after an erase."""
     zeros = [0.0] * channels
-    ones = [1.0] * channels
-    return dict.fromkeys((*SCALER_NAMES, "dead_time", "scaler_dt_percent", "output_rate", "input_rate"), zeros) | {
+    return dict.fromkeys(("total_ticks", "dead_time", "output_rate", "input_rate"), zeros) | {
         "mca": np.zeros((channels, bins)),
         "mca_sum": np.zeros((channels, bins)),
-        "event_width_used": event_widths.tolist(),
-        "dt_factor": ones,
-        "scaler_dt_factor": ones,
+        "dt_factor": [1.0] * channels,
         "mean_dead_time": 0.0,
         "max_dead_time": 0.0,
     }

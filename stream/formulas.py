@@ -81,3 +81,11 @@ def spectrum_sum(mca: NDArray[np.uint32], scalers: NDArray[np.uint32]) -> NDArra
         return mca[0]
     fits = int(scalers[..., Scaler.all_events].sum(dtype=np.uint64)) < 2**31
     return mca.sum(axis=0, dtype=np.uint32 if fits else np.uint64)
+
+
+def corrected_sum(mca: NDArray[np.uint32], factors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum of a block's spectra (frames, channels, bins) over its frames, each times its factor (frames, channels)."""
+    total = np.empty(mca.shape[1:])
+    for channel in range(mca.shape[1]):
+        np.matmul(factors[:, channel], mca[:, channel].astype(np.float64), out=total[channel])
+    return total

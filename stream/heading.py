@@ -12,6 +12,7 @@ from xsp3ioc.stream.connection import GAP, TRIGGERS
 from xsp3ioc.stream.declared import BINS
 from xsp3ioc.stream.messages import DEAD_TIME_MODELS, Capture, Header
 from xsp3ioc.stream.parameter import Parameter
+from xsp3ioc.stream.rois import named_rois
 
 SINGLE, MULTIPLE, CONTINUOUS = range(3)
 """Image modes."""
@@ -50,6 +51,7 @@ def make_header(
             for channel in channels
         ],
         good_thresholds=list(values["good_threshold"]),
+        rois=[named_rois(values, channel) for channel in channels],
         simulated=simulated,
         detector=values["model"],
         host=socket.gethostname(),

@@ -118,6 +118,8 @@ class Header(Message, tag="header"):
     firmware: str
     parameters: dict[str, Any]
     """All parameters of the server at the start of the series."""
+    rois: list[list[tuple[str, int, int]]] = []
+    """[channel] -> name, first bin and number of bins of each ROI that is in use."""
     dead_time_model: str = EVENT_WIDTH
     """How the dead-time factors are made: one of `DEAD_TIME_MODELS`."""
     first: int = 0

@@ -184,6 +184,7 @@ class Recorder:
                 name, _, text = whole.partition(" ")
                 known = name in LEVELS  # else it is a line of a traceback
                 log.log(LEVELS.get(name, logging.WARNING), "writer: %s", text if known else whole)
+            process.stderr.close()
         status = process.wait()
         if process is self._process:
             how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"

@@ -107,6 +107,11 @@ class Series:
             self.missing.append(Gap(first, last, reason))
 
     @property
+    def length(self) -> int:
+        """Frames that were read or are known to be missing."""
+        return max(self.next, self.missing[-1].last + 1 if self.missing else 0)
+
+    @property
     def lost(self) -> int:
         """How many frames are missing."""
         return sum(map(len, self.missing))

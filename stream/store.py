@@ -143,6 +143,8 @@ class Store(Declared):
 
 
 def _first_value(parameter: Parameter, channels: int) -> Any:
+    if parameter.derived:
+        return None
     if parameter.per:
         kind = object if isinstance(parameter.default, str) else type(parameter.default)
         return np.full((channels, SLOTS[parameter.per]), parameter.default, kind)

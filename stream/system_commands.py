@@ -167,10 +167,18 @@ class SystemCommands(SettingsCommands):
         self.update("erase", True)
         self.say("Erased Data")
 
+    def _put_sum_reset(self, value: bool, channel: int | None) -> None:
+        if value:
+            with self._showing:
+                self.sum.erase()
+                self.update("mca_sum", self.sum.shown())
+        self.update("sum_reset", value)
+
     def _erase(self) -> None:
         """Zero the sums and what is shown."""
-        self.sum.erase()
-        for analysis in self._analyses:
-            analysis.erase()
-        self.update_all(blank_values(self._system.channels, BINS, self.event_widths))
+        with self._showing:
+            self.sum.erase()
+            for analysis in self._analyses:
+                analysis.erase()
+            self.update_all(blank_values(self._system.channels, BINS))
         self.update_changed({"frames_read": 0, "frames_done": 0} | identity_values(None))

@@ -1,0 +1,75 @@
+"""The core with an emulated detector, in the process of the tests."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+
+from xsp3ioc.sdk import EmulatedLibrary, EmulatorSettings, expected_frames
+from xsp3ioc.stream.connection import System
+from xsp3ioc.stream.detector import Detector, Places
+
+MILLISECOND = 80_000
+"""Ticks."""
+PATIENCE = 30
+
+
+class Core:
+    """A connected detector; puts end before they return, and every update is remembered in its order."""
+
+    def __init__(self, detector: Detector, settings: EmulatorSettings):
+        self.detector, self.settings = detector, settings
+        self.updates = []
+        detector.subscribe(self.updates.append)
+
+    def put(self, name, value, index=None):
+        self.detector.put(name, value, index).result(PATIENCE)
+
+    def set(self, **values):
+        """Puts of what has one value, or of what has one per channel: the same for all."""
+        for name, value in values.items():
+            channels = range(self.settings.channels) if self.detector.parameters[name].per_channel else [None]
+            for channel in channels:
+                self.put(name, value, channel)
+
+    def roi(self, channel, slot, first, size, **more):
+        for name, value in {"min_x": first, "size_x": size, **more}.items():
+            self.put(f"roi_{name}", value, (channel, slot))
+
+    def get(self, name, index=None):
+        return self.detector.get(name, index)
+
+    def acquire(self, frames, exposure=0.001):
+        self.set(frames=frames, exposure_time=exposure)
+        self.put("acquire", True)
+
+    def frames(self, count, first=0, ticks=MILLISECOND):
+        """Spectra (frames, channels, bins) and scalers that were to come."""
+        return expected_frames(self.settings, ticks, first, count)
+
+    def said(self, name):
+        """Updates of a parameter so far."""
+        return [update for update in self.updates if update.name == name]
+
+    def last(self, name):
+        """Where among all updates the last one of a parameter is."""
+        return max(place for place, update in enumerate(self.updates) if update.name == name)
+
+    def wait(self, condition):
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < end, "it did not come"
+            time.sleep(0.005)
+
+
+@contextmanager
+def running_core(**settings):
+    settings = EmulatorSettings(**{"count_rate": 2e6} | settings)
+    system = System(EmulatedLibrary(settings), channels=settings.channels, cards=settings.cards)
+    detector = Detector(system, Places(data_port=0, monitor_port=0))
+    try:
+        core = Core(detector, settings)
+        core.put("connect", True)
+        yield core
+    finally:
+        detector.shut_down()
