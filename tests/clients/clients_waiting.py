@@ -1,19 +1,10 @@
 """What the server cannot do yet: tests that are expected to fail, and why. One that passes is to be taken out."""
 
-_ROIS = "ROIs count nothing yet"
-_SERIES = "there are no time series yet"
 _SIZES = "HDF1:ArraySize0..1_RBV are 0 at boot"
 _LINK = "HDF1:NumCapture does not follow NumImages yet"
 
 WAITING = {
     "test_clients_base_tools.py::test_caput_c_of_acquire_waits_for_the_end": _LINK,
-    "test_clients_epicsscan.py::test_step_scan": _ROIS,
-    "test_clients_epicsscan.py::test_slew_scan_with_rois": _SERIES,
-    "test_clients_epicsscan.py::test_slew_scan_with_a_file": _SERIES,
-    "test_clients_faults.py::test_04_roi_40_is_not_roi_30": _ROIS,
-    "test_clients_faults.py::test_09_erase_resets_sums_of_scalers_and_statistics_of_rois": _ROIS,
-    "test_clients_faults.py::test_10_net_of_a_roi": _ROIS,
-    "test_clients_faults.py::test_13_rois_beyond_the_spectrum": _ROIS,
     "test_clients_faults.py::test_15_corrected_spectra": "corrected spectra are not written yet",
     "test_clients_faults.py::test_16_capture_before_the_first_array": _SIZES,
     "test_clients_faults.py::test_17_or_an_abort_closes_it": "there is no option to close a file with an abort yet",
@@ -27,6 +18,4 @@ WAITING = {
     "test_clients_ophyd_async.py::test_attributes_as_haven_asks_for_them": "no attributes of its own in the file yet",
     "test_clients_ophyd_async.py::test_flush_now": "SWMRMode and FlushNow do nothing yet",
     "test_clients_pyepics.py::test_all_records_of_the_class_are_there": "areaDetector 2 names are not served yet",
-    "test_clients_pyepics.py::test_totals_of_rois": _ROIS,
-    "test_clients_pyepics.py::test_time_series": _SERIES,
 }

@@ -184,6 +184,8 @@ OURS = {
     "det1:CONFIG_PATH": "the site's",
     "det1:CONFIG_PATH_RBV": "the site's",
     "C{chan}:EventWidth": "the calibration's",
+    "MCA{chan}ROI:{roi}:MaxSizeX_RBV": "true before the first frame",
+    "MCA{chan}ROI:{roi}:MaxSizeY_RBV": "the same",
     "HDF1:PluginType_RBV": "the libhdf5 in use",
     "HDF1:Compression": "BSLZ4: seven times as fast as zlib",
     "HDF1:Compression_RBV": "the same",

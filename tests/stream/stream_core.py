@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 
-from xsp3ioc.sdk import EmulatedLibrary, EmulatorSettings, expected_frames
+from xsp3ioc.sdk import Connection, EmulatedLibrary, EmulatorSettings, expected_frames
 from xsp3ioc.stream.connection import System
 from xsp3ioc.stream.detector import Detector, Places
 
@@ -65,8 +65,8 @@ class Core:
 @contextmanager
 def running_core(**settings):
     settings = EmulatorSettings(**{"count_rate": 2e6} | settings)
-    system = System(EmulatedLibrary(settings), channels=settings.channels, cards=settings.cards)
-    detector = Detector(system, Places(data_port=0, monitor_port=0))
+    connection = Connection(channels=settings.channels, cards=settings.cards)
+    detector = Detector(System(EmulatedLibrary(settings), connection), Places(data_port=0, monitor_port=0))
     try:
         core = Core(detector, settings)
         core.put("connect", True)
