@@ -22,7 +22,7 @@ SHOWN = Shown(
     running=("scaler_series_running", "scaler_series_acquire"),
     points="scaler_series_points",
     period="scaler_series_period",
-    arrays=("scaler_series", "scaler_series_times"),
+    arrays=("scaler_series", "scaler_series_signal", "scaler_series_times"),
     elapsed="scaler_series_elapsed",
 )
 

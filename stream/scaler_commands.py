@@ -79,6 +79,9 @@ class ScalerCommands(Commanded):
     def _get_scaler_series(self, index: tuple[int, int]) -> NDArray[np.float64]:
         return self._scalers.series.values(*index)
 
+    def _get_scaler_series_signal(self, index: tuple[int, int]) -> NDArray[np.float64]:
+        return self._get_scaler_series(index)
+
     def _get_scaler_series_times(self, channel: int) -> NDArray[np.float64]:
         return self._scalers.series.times(channel)
 

@@ -25,6 +25,13 @@ def _series(default: Any, record: str, doc: str, **more: Any) -> Parameter:
     return Parameter(default, doc, pv=f"/C{{chan}}SCA:TS:{record}", per_channel=True, **more)
 
 
+def _of_scaler(record: str, doc: str) -> Parameter:
+    return Parameter(
+        np.zeros(0), doc, pv=f"/C{{chan}}SCA:{record}", length=SHOWN, writable=False, per_channel=True, per="sca",
+        derived=True,
+    )  # fmt: skip
+
+
 class ScalerParameters:
     """The records `C<channel>SCA:`, `C<channel>SCA:<scaler>:` and `C<channel>SCA:TS:`."""
 
@@ -86,11 +93,8 @@ class ScalerParameters:
         high=LONGEST_TIME, precision=3,
     )  # fmt: skip
     scaler_series_average = _series(1, "TSNumAverage", "Frames per point", writable=False)
-    scaler_series = Parameter(
-        np.zeros(0), "A scaler of each frame; NaN where it is missing", pv="/C{chan}SCA:{sca}:TSArrayValue",
-        aliases=("/C{chan}SCA:TS:{sca}:TimeSeries",), length=SHOWN, writable=False, per_channel=True, per="sca",
-        derived=True,
-    )  # fmt: skip
+    scaler_series = _of_scaler("{sca}:TSArrayValue", "A scaler of each frame; NaN where it is missing")
+    scaler_series_signal = _of_scaler("TS:{sca}:TimeSeries", "The same")
     scaler_series_times = _series(
         np.zeros(0), "TSTimestamp", "End of each frame, s since 1990", length=SHOWN, writable=False, derived=True
     )

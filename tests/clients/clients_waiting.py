@@ -17,5 +17,4 @@ WAITING = {
     "test_clients_ophyd.py::test_stop": _SIZES,
     "test_clients_ophyd_async.py::test_attributes_as_haven_asks_for_them": "no attributes of its own in the file yet",
     "test_clients_ophyd_async.py::test_flush_now": "SWMRMode and FlushNow do nothing yet",
-    "test_clients_pyepics.py::test_all_records_of_the_class_are_there": "areaDetector 2 names are not served yet",
 }
