@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,7 +28,10 @@ OFF, ON, FAILED = range(3)
 
 
 class Source(Protocol):
-    """Something that has settings; it calls `Autosave.changed` when they change."""
+    """Something that has settings."""
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` when one has changed; from any thread."""
 
     def knows(self, name: str) -> bool:
         """Whether a setting of that name (without macro P, `det1:` for R) is its own."""
@@ -104,7 +107,8 @@ class Autosave:
             self._dirty.set()
         else:
             self._show(ON, *self._report(self._file))
-        self._kept.watch(self.changed)
+        for source in self._sources:
+            source.watch(self.changed)
         self._thread = threading.Thread(target=self._run, name="autosave", daemon=True)
         self._thread.start()
 

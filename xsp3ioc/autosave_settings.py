@@ -76,7 +76,7 @@ class DetectorSettings:
 
     def _value(self, parameter: Parameter, index: Index) -> Any:
         value = self._detector.values[parameter.name]
-        return _plain(parameter, value if index is None else value[index])
+        return as_saved(parameter, value if index is None else value[index])
 
     def restore(self, settings: Mapping[str, Any]) -> int:
         """Put the values; what is refused is logged and left out. The number of those."""
@@ -87,7 +87,7 @@ class DetectorSettings:
         for name in now.keys() - settings.keys():
             parameter, index = self._places[name]
             first = self._first[parameter.name]
-            good[name] = _plain(parameter, first if index is None else first[index])
+            good[name] = as_saved(parameter, first if index is None else first[index])
         self._put({name: value for name, value in good.items() if self._value(*self._places[name]) != value})
         return len(refused)
 
@@ -168,11 +168,11 @@ def _name(parameter: Parameter, index: Index) -> str:
     return full_name(parameter.pv or f"/{parameter.name}", index, "", DETECTOR)
 
 
-def _plain(parameter: Parameter, value: Any) -> Any:
+def as_saved(parameter: Parameter, value: Any) -> Any:
     """Return a value as the file has it: a choice by its name, where no other has the same."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if parameter.choices:
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if parameter.choices and not isinstance(value, list):
         name = parameter.names[int(value)]
-        return name if parameter.names.count(name) == 1 and not name.isdigit() else int(value)
+        return name if parameter.names.count(name) == 1 and name and not name.isdigit() else int(value)
     return value

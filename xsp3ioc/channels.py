@@ -13,6 +13,7 @@ import numpy as np
 from caproto import AccessRights, AlarmSeverity, AlarmStatus, SubscriptionType, native_type
 
 from xsp3ioc.aliases import today
+from xsp3ioc.autosave_plain import PlainSettings
 from xsp3ioc.fields import make_field
 from xsp3ioc.plain import Plain
 from xsp3ioc.records import DETECTOR, Record, alias_names, all_records, fit, to_wire
@@ -206,6 +207,10 @@ class ChannelTable(dict[str, Any]):
         self._began = time.time()
         self._told: dict[tuple[str, Index], tuple[float, Severity]] = {}
         """Time and severity of the last update, for the channels that are not made yet."""
+
+    def plain_settings(self) -> PlainSettings:
+        """Return what is to be saved of the plain records."""
+        return PlainSettings(self._plain, self._records.values())
 
     def __missing__(self, name: str) -> Any:
         """Make the channel of a record; KeyError if there is none of that name."""

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from xsp3ioc.access import WriteAccess
+from xsp3ioc.autosave_plain import PlainSettings
 from xsp3ioc.channels import ChannelTable, Core
 from xsp3ioc.records import pv_table
 from xsp3ioc.server import Address, Server
@@ -97,6 +98,7 @@ async def serve(
     listen: str = "127.0.0.1",
     port: int | None = None,
     access: WriteAccess | None = None,
+    keep: Callable[[PlainSettings], None] = lambda settings: None,
     legacy: bool = False,
     started: Callable[[Address], None],
     stop: asyncio.Event,
@@ -104,10 +106,12 @@ async def serve(
     """Serve the detector until `stop` is set.
 
     `port` is where searches are heard, and the TCP port unless another server has it; default: EPICS_CAS_SERVER_PORT,
-    EPICS_CA_SERVER_PORT or 5064. Without `access` everyone may write. `legacy`: records answer to the names of the
+    EPICS_CA_SERVER_PORT or 5064. Without `access` everyone may write. `keep` is given what is
+    worth saving of the records that the detector knows nothing of. `legacy`: records answer to the names of the
     vendor's old server too. OSError if `listen` is no address of this host.
     """
     face = Face(detector, prefix, r, legacy)
+    keep(face.table.plain_settings())
     server = Server(face.table, face.after_updates, listen, port, access)
     poster = asyncio.create_task(face.post_updates())
     try:

@@ -23,6 +23,7 @@ class Plain:
         self._complain = complain
         self.values: dict[tuple[str, Index], Any] = {}
         """By name of the setpoint's parameter, and index."""
+        self.on_change: Callable[[], object] = lambda: None
 
     def get(self, record: Record) -> Any:
         """Return what a record shows."""
@@ -54,6 +55,7 @@ class Plain:
     def _keep(self, record: Record, value: Any) -> None:
         self.values[record.parameter.name, record.index] = value
         self._tell(Update(record.parameter.name, value, time.time(), record.index))
+        self.on_change()
 
     @staticmethod
     def _convert(record: Record, parameter: Parameter, value: Any) -> Any:

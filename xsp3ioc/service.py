@@ -160,6 +160,7 @@ async def _serve(
             listen=server.listen,
             port=server.ca_port,
             access=access,
+            keep=autosave.restore,
             legacy=server.legacy_names,
             started=started,
             stop=over,

@@ -54,6 +54,13 @@ SETTINGS = {
     "C1:EnergySlope": (9.875, "9.875"),
     "HDF1:FileName": ('a "b"', '"a \\"b\\""'),
     "HDF1:NumCapture": (16000, "16000"),
+    "MCA1ROI:1:Name": ("Fe Ka", '"Fe Ka"'),
+    "MCA4ROI:48:MinX": (640, "640"),
+    "MCA4ROI:48:SizeX": (20, "20"),
+    "MCA4ROI:48:Use": (0, '"No"'),
+    # Of these the detector knows nothing.
+    "Proc1:NumFilter": (8, "8"),
+    "Proc1:FilterType": (4, '"RecursiveAveDiff"'),
     "HDF1:Compression": (0, '"None"'),
 }
 
