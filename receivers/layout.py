@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,36 +122,15 @@ DETECTOR_COLUMNS = [
 ]
 """In the detector's group, in this order."""
 
-ATTRIBUTE_COLUMNS = [
-    Column("ArrayCounter", "i4", "", "Frames so far", lambda f: f.rows + 1, per_channel=False),
-    Column("NDArrayUniqueId", "i4", "", "Frames so far", lambda f: f.rows + 1, per_channel=False),
-    Column("NDArrayTimeStamp", "f8", "s", "End of the exposure, since 1990 UTC", _epics_time, per_channel=False),
-    Column("TIMESTAMP", "f8", "s", "End of the exposure, since 1990 UTC", _epics_time, per_channel=False),
-    Column("NDArrayEpicsTSSec", "u4", "s", "Its whole seconds", lambda f: np.floor(_epics_time(f)), per_channel=False),
-    Column("NDArrayEpicsTSnSec", "u4", "ns", "The rest", lambda f: _epics_time(f) % 1.0 * 1e9, per_channel=False),
-]
-"""In NDAttributes, as areaDetector writes them."""
-
-
-@dataclass(frozen=True)
-class ChannelAttribute:
-    """One channel of a detector column as float64, under the name and with the source that areaDetector has for it."""
-
-    name: str
-    column: str
-    source: str
-    unit: str
-
-
-_UNITS = {column.name: column.unit for column in DETECTOR_COLUMNS}
-
-CHANNEL_ATTRIBUTES = [
-    *(
-        ChannelAttribute(f"CHAN{{}}SCA{scaler.value}", scaler.name, f"XSP3_CHAN_SCA{scaler.value}", _UNITS[scaler.name])
-        for scaler in Scaler
-    ),
-    ChannelAttribute("CHAN{}EventWidth", "event_width", "XSP3_EVENT_WIDTH", "tick"),
-    ChannelAttribute("CHAN{}DTFactor", "dead_time_correction", "XSP3_CHAN_DTFACTOR", ""),
-    ChannelAttribute("CHAN{}DTPercent", "dead_time_percent", "XSP3_CHAN_DTPERCENT", "%"),
-]
-"""`{}` is the channel, counted from 1."""
+FRAME_VALUES: dict[str, Callable[[Frames], NDArray]] = {
+    **dict.fromkeys(("ARRAY_COUNTER", "UNIQUE_ID"), lambda f: f.rows + 1),
+    **dict.fromkeys(("NIMAGES_COUNTER", "frames_read", "images_done", "unique_id"), lambda f: f.numbers + 1),
+    **dict.fromkeys(("TIME_STAMP", "time_stamp"), _epics_time),
+    **dict.fromkeys(("EPICS_TS_SEC", "stamp_seconds"), lambda f: np.floor(_epics_time(f))),
+    **dict.fromkeys(("EPICS_TS_NSEC", "stamp_nanoseconds"), lambda f: _epics_time(f) % 1.0 * 1e9),
+}
+"""What the parameters that every frame has are, by their names: one value per frame."""
+FRAME_UNITS = {
+    **dict.fromkeys(("TIME_STAMP", "time_stamp", "EPICS_TS_SEC", "stamp_seconds"), "s"),
+    **dict.fromkeys(("EPICS_TS_NSEC", "stamp_nanoseconds"), "ns"),
+}

@@ -12,11 +12,12 @@ import h5py
 import numpy as np
 
 from xsp3ioc.receivers import layout
+from xsp3ioc.receivers.attributes import AttributeDatasets
 from xsp3ioc.receivers.chunks import FILTERS, SpectraFile
 from xsp3ioc.receivers.paths import provisional, replace
 from xsp3ioc.receivers.receiver import last_frame
-from xsp3ioc.receivers.rows import Column, Rows
-from xsp3ioc.receivers.virtual import add_channel_attributes, add_channel_groups
+from xsp3ioc.receivers.rows import Rows
+from xsp3ioc.receivers.virtual import add_channel_groups
 from xsp3ioc.stream.messages import Block, Capture, Header, SeriesEnd
 
 log = logging.getLogger(__name__)
@@ -143,6 +144,7 @@ class NexusFile:
         if len(block):
             self._spectra.append(block)
             self._rows.append(block, self.series - 1)
+            self._attributes.append(len(block), block.attributes)
             self._next = block.end
             self.missing += int(np.count_nonzero(block.frames["status"]))
 
@@ -157,6 +159,8 @@ class NexusFile:
         """Put all frames into the file, in the state that a crash leaves behind."""
         self._spectra.flush()
         self._rows.flush()
+        if self._described:
+            self._attributes.flush()
         self._file.flush()
         self.flushed, self.flushed_missing = self.frames, self.missing
 
@@ -188,6 +192,7 @@ class NexusFile:
             log.warning("%s: %d frames from %d on are missing", self.path, frames, self._next)
             self._spectra.skip(frames)
             self._rows.skip(self._next, frames, self.series - 1)
+            self._attributes.skip(frames)
             self._next += frames
             self.missing += frames
 
@@ -198,10 +203,7 @@ class NexusFile:
             file.create_group(path).attrs["NX_class"] = kind
         detector = file[layout.DETECTOR]
         self._spectra = SpectraFile(detector, capture)
-        columns: list[tuple[h5py.Group, Column]] = [(detector, column) for column in layout.DETECTOR_COLUMNS]
-        columns += [(file[layout.ATTRIBUTES], column) for column in layout.ATTRIBUTE_COLUMNS]
-        self._rows = Rows(columns, channels)
-        add_channel_attributes(file, channels)
+        self._rows = Rows([(detector, column) for column in layout.DETECTOR_COLUMNS], channels)
         add_channel_groups(file, channels, bins)
         _dataset(detector, "energy", np.zeros((channels, bins)), "eV")
         _dataset(detector, "local_name", "xspress3")
@@ -236,6 +238,7 @@ class NexusFile:
         _dataset(entry, "program_name", name).attrs["version"] = version
         file.attrs["creator"] = header.server
         file[layout.ATTRIBUTES].attrs["hostname"] = header.host
+        self._attributes = AttributeDatasets(file, self._rows, header)
         _dataset(detector, "type", "silicon drift detector, pulse processor" + simulated)
         _dataset(detector, "description", header.detector + simulated)
         _dataset(detector, "simulated", header.simulated)
@@ -291,4 +294,5 @@ def part_of(block: Block, skip: int, frames: int) -> Block:
         block.scalers[part],
         block.factors[part],
         block.frames[part],
+        attributes=block.attributes,
     )

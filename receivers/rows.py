@@ -67,10 +67,10 @@ class Rows:
 
     def __init__(self, columns: list[tuple[h5py.Group, Column]], channels: int) -> None:
         self.count = 0
-        self._columns = [
-            (column, create(group, column, channels).id, (channels,) if column.per_channel else ())
-            for group, column in columns
-        ]
+        self._channels = channels
+        self._columns: list[tuple[Column, h5py.h5d.DatasetID, tuple[int, ...]]] = []
+        for group, column in columns:
+            self.add(group, column)
         self._extent = 0
         self._written = 0
         self._first = 0
@@ -80,6 +80,12 @@ class Rows:
         self._numbers = np.zeros(ROWS, np.uint64)
         self._series = np.zeros(ROWS, np.uint32)
         self._constants: tuple[float, tuple[float, ...], str] = (0.0, (0.0,) * channels, EVENT_WIDTH)
+
+    def add(self, group: h5py.Group, column: Column) -> h5py.Dataset:
+        """Make one more; before there are any frames."""
+        dataset = create(group, column, self._channels)
+        self._columns.append((column, dataset.id, (self._channels,) if column.per_channel else ()))
+        return dataset
 
     def begin(self, clock_period: float, event_widths: list[float], model: str) -> None:
         """Take the constants of the series that follows: seconds per tick, dead ticks per event and channel, model."""

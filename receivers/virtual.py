@@ -7,29 +7,13 @@ process, in a file that was never closed, and after a plain reopening. HDF5 1.10
 
 from __future__ import annotations
 
-from itertools import product
-
 import h5py
 import numpy as np
 from numpy.typing import DTypeLike
 
-from xsp3ioc.receivers.layout import ATTRIBUTES, CHANNEL_ATTRIBUTES, DETECTOR, INSTRUMENT
+from xsp3ioc.receivers.layout import DETECTOR, INSTRUMENT
 
 UNLIMITED = h5py.h5s.UNLIMITED
-
-
-def add_channel_attributes(file: h5py.File, channels: int) -> None:
-    """Make `CHANnSCAk` and the like, float64 (frames,), n from 1, with areaDetector's attributes."""
-    group = file[ATTRIBUTES]
-    for channel, attribute in product(range(channels), CHANNEL_ATTRIBUTES):
-        source = file[DETECTOR][attribute.column]
-        dataset = one_channel(group, attribute.name.format(channel + 1), source, channel, "f8")
-        dataset.attrs["NDAttrName"] = dataset.name.rpartition("/")[2]
-        dataset.attrs["NDAttrDescription"] = f"{source.attrs['long_name']}, channel {channel + 1}"
-        dataset.attrs["NDAttrSource"] = attribute.source
-        dataset.attrs["NDAttrSourceType"] = "NDAttrSourceParam"
-        if attribute.unit:
-            dataset.attrs["units"] = attribute.unit
 
 
 def add_channel_groups(file: h5py.File, channels: int, bins: int) -> None:

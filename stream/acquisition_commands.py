@@ -11,6 +11,7 @@ import numpy as np
 
 from xsp3ioc.stream.acquisition import Acquisition
 from xsp3ioc.stream.array_values import identity_values
+from xsp3ioc.stream.attribute_commands import AttributeCommands
 from xsp3ioc.stream.connection import TRIGGERS, System
 from xsp3ioc.stream.display import frame_values
 from xsp3ioc.stream.heading import make_header
@@ -33,7 +34,7 @@ SUBSCRIBER_PATIENCE = 1.0
 """Seconds that the end of a series waits for a subscriber that takes nothing."""
 
 
-class AcquisitionCommands(Stopping):
+class AcquisitionCommands(Stopping, AttributeCommands):
     """Commands of a series."""
 
     data: DataSocket
@@ -106,8 +107,8 @@ class AcquisitionCommands(Stopping):
         recorded = file is not None and file.is_open and not file.closing and values["file_enabled"] and shown
         order = file.order if recorded and file else None
         AcquisitionCommands._series_id += 1
-        header = make_header(
-            self._series_id, values, self.parameters, order, self.clock_period, self.simulated
+        header = self._with_attributes(
+            make_header(self._series_id, values, self.parameters, order, self.clock_period, self.simulated)
         )
         return Series(
             header,
@@ -118,6 +119,7 @@ class AcquisitionCommands(Stopping):
             file.frames if recorded and file else 0,
             shown=shown,
             enabled=np.array(values["enabled"], bool),
+            read_attributes=self._attribute_reader(header),
         )
 
     def _put_acquire_busy(self, value: bool, channel: int | None) -> None:

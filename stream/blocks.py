@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from xsp3ioc.stream.attributes import Value
 
 SCALERS = 9
 
@@ -41,6 +44,8 @@ class Block:
     """(frames,) of FRAME_DTYPE."""
     place: tuple[int, int] | None = None
     """Where it lies in the server's pool: bytes from the begin, frames of its layout."""
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+    """What else is written beside each of its frames, where it was received: by name of the attribute."""
 
     def __len__(self) -> int:
         """Return the number of frames."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xsp3ioc.stream.array_parameters import ArrayParameters
+from xsp3ioc.stream.attribute_parameters import AttributeParameters
 from xsp3ioc.stream.channel_parameters import ChannelParameters
 from xsp3ioc.stream.detector_parameters import BINS as BINS
 from xsp3ioc.stream.detector_parameters import DETECTOR_STATES as DETECTOR_STATES
@@ -13,7 +14,13 @@ from xsp3ioc.stream.scaler_parameters import ScalerParameters
 
 
 class Declared(
-    FileParameters, RoiParameters, ScalerParameters, ChannelParameters, ArrayParameters, DetectorParameters
+    AttributeParameters,
+    FileParameters,
+    RoiParameters,
+    ScalerParameters,
+    ChannelParameters,
+    ArrayParameters,
+    DetectorParameters,
 ):
     """All parameters; the tables show those of the last base first."""
 

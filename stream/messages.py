@@ -24,12 +24,24 @@ Parts of an `image` of n frames, c channels, b bins:
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from xsp3ioc.stream.attributes import CHANNEL_COLUMNS as CHANNEL_COLUMNS
+from xsp3ioc.stream.attributes import CONST as CONST
+from xsp3ioc.stream.attributes import EPICS_PV as EPICS_PV
+from xsp3ioc.stream.attributes import FRAME_TYPES as FRAME_TYPES
+from xsp3ioc.stream.attributes import PARAM as PARAM
+from xsp3ioc.stream.attributes import TEXT as TEXT
+from xsp3ioc.stream.attributes import Attribute as Attribute
+from xsp3ioc.stream.attributes import AttributeSet as AttributeSet
+from xsp3ioc.stream.attributes import DataType as DataType
+from xsp3ioc.stream.attributes import Kind as Kind
+from xsp3ioc.stream.attributes import Value as Value
 from xsp3ioc.stream.blocks import FRAME_DTYPE as FRAME_DTYPE
 from xsp3ioc.stream.blocks import SCALERS as SCALERS
 from xsp3ioc.stream.blocks import Block as Block
@@ -124,6 +136,9 @@ class Header(Message, tag="header"):
     """How the dead-time factors are made: one of `DEAD_TIME_MODELS`."""
     first: int = 0
     """Number of the next frame: not 0 if the header comes again, because a file was opened in mid-series."""
+    attributes: AttributeSet = AttributeSet()
+    """What is written beside each frame, as areaDetector does it; the values that do not follow from the frame itself
+    come with the blocks."""
     protocol: str = PROTOCOL
     version: int = VERSION
     type: str = "uint32"
@@ -141,6 +156,8 @@ class Image(Message, tag="image"):
     shared: tuple[int, int] | msgspec.UnsetType = msgspec.UNSET
     """For the server's own writer, which gets no other parts: where the block lies in the server's memory (bytes from
     its begin), and for how many frames it was laid out. It stays there until its credit is returned."""
+    attributes: dict[str, Value] = {}
+    """Values of the header's attributes when the block was read; null: there was none."""
 
 
 class Gap(msgspec.Struct):
@@ -204,11 +221,17 @@ def _decode(decoder: msgspec.json.Decoder, part: bytes | memoryview) -> Any:
         raise ProtocolError(f"not a message of {PROTOCOL} {VERSION}: {error}") from error
 
 
-def image_of(block: Block, msg_number: int) -> Image:
-    """JSON part of a block's message."""
+def image_of(block: Block, msg_number: int, attributes: dict[str, Value] | None = None) -> Image:
+    """JSON part of a block's message; `attributes`: values beside its frames."""
     channels, bins = block.mca.shape[1:]
     shape = (len(block), channels, bins)
-    return Image(msg_number=msg_number, series_id=block.series_id, frame=block.first, shape=shape)
+    return Image(
+        msg_number=msg_number,
+        series_id=block.series_id,
+        frame=block.first,
+        shape=shape,
+        attributes=attributes or {},
+    )
 
 
 def block_from_parts(image: Image, parts: Sequence[Any]) -> Block:
@@ -226,6 +249,7 @@ def block_from_parts(image: Image, parts: Sequence[Any]) -> Block:
             np.frombuffer(parts[1], "<u4").reshape(frames, channels, SCALERS),
             np.frombuffer(parts[2], "<f8").reshape(frames, channels),
             np.frombuffer(parts[3], FRAME_DTYPE).reshape(frames),
+            attributes=image.attributes,
         )
     except ValueError as error:
         raise ProtocolError(f"image of shape {image.shape}: {error}") from error
@@ -241,4 +265,4 @@ def block_from_pool(image: Image, pool: memoryview) -> Block:
     if not (0 <= start and frames <= laid_out and stop <= len(pool)):
         raise ProtocolError(f"image at {start}..{stop} of a memory of {len(pool)} bytes")
     arrays = lay_out(np.frombuffer(pool[start:stop], np.uint8), laid_out, channels, bins)
-    return arrays.block(image.series_id, image.frame, frames)
+    return dataclasses.replace(arrays.block(image.series_id, image.frame, frames), attributes=image.attributes)

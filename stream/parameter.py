@@ -55,6 +55,8 @@ class Parameter:
     """Its value is made when somebody asks for it, by `detector.get`; an update only says that there is a new one."""
     aliases: tuple[str, ...] = ()
     """Other record names of a read-only parameter, written like `pv`."""
+    lines: bool = False
+    """It is text of many lines, of which somebody else says what may be in it."""
     command: bool = False
     """Writing it does something; it is not a setting and not in the configuration file."""
     severity: dict[int, int] = field(default_factory=dict)
@@ -84,7 +86,7 @@ class Parameter:
             longest = (self.length or STRING_LENGTH) - 1
             if len(converted) > longest:
                 raise ValueError(f"{self.label} has {len(converted)} characters, more than {longest}")
-            if not converted.isprintable():
+            if not (self.lines or converted.isprintable()):
                 raise ValueError(f"{self.label} = {converted!r} has characters that cannot be printed")
             return converted
         if math.isnan(converted):

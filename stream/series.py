@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xsp3ioc.stream.attributes import Value
 from xsp3ioc.stream.connection import Trigger
 from xsp3ioc.stream.messages import Block, Gap, Header, SeriesEnd
 from xsp3ioc.stream.subscribers import Audience
@@ -37,6 +39,8 @@ class Series:
     """Whether displays follow it."""
     enabled: NDArray[np.bool_] | None = None
     """(channels,), which of them a whole frame needs; None: all."""
+    read_attributes: Callable[[], dict[str, Value]] = dict
+    """What is to be written beside the frames of a block that is read now."""
     next: int = 0
     """Number of the next frame to read."""
     acquired: int = 0

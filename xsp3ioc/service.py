@@ -111,6 +111,7 @@ async def _serve(
     configuration: Configuration, detector: Detector, access: WriteAccess, autosave: Autosave
 ) -> int:
     # Imported here: what only lists PVs or finds its configuration wrong does not pay for it.
+    from xsp3ioc.attribute_client import OwnRecords, RecordClient
     from xsp3ioc.ioc import serve
 
     loop = asyncio.get_running_loop()
@@ -152,6 +153,9 @@ async def _serve(
 
     ending = asyncio.create_task(shut_down())
     server = configuration.server
+    own = OwnRecords(detector, configuration.prefix, server.detector_prefix, detector.record_values.show)
+    records = RecordClient(detector.record_values, own)
+    detector.put("attributes_file", detector.attributes_file, who="server")  # there may be such a file
     try:
         await serve(
             detector,
@@ -170,6 +174,7 @@ async def _serve(
         ending.cancel()
         raise ConfigurationError(f"Cannot serve Channel Access on {server.listen}: {error}") from None
     finally:
+        await records.close()
         if tango is not None:
             tango.close()
     await ending
