@@ -17,11 +17,9 @@ from xsp3ioc.stream.messages import (
     CONST,
     EPICS_PV,
     PARAM,
-    TEXT,
     Attribute,
+    AttributeSet,
     DataType,
-    Header,
-    Kind,
     Value,
 )
 
@@ -47,15 +45,15 @@ def _parameter(name: str, source: str, doc: str, addr: int = 0, datatype: DataTy
     return Attribute(name=name, type=PARAM, source=source, addr=addr, datatype=datatype, description=doc)
 
 
-def _other(name: str, kind: Kind, source: str, doc: str, datatype: DataType) -> Attribute:
-    return Attribute(name=name, type=kind, source=source, datatype=datatype, description=doc)
+def _record(name: str, source: str, doc: str) -> Attribute:
+    return Attribute(name=name, type=EPICS_PV, source=source, datatype="f4", description=doc)
 
 
-def standard(header: Header) -> list[Attribute]:
-    """Return the set that the areaDetector driver's own file asks for: 11 per channel and six more."""
+def standard(channels: int) -> list[Attribute]:
+    """Return the set that the areaDetector driver's own file asks for: 11 per channel and four more."""
     scalers = ("ClockTicks", "ResetTicks", "ResetCounts", "AllEvent", "AllGood", "Window1", "Window2", "Pileup")
     found = []
-    for channel in range(header.channels):
+    for channel in range(channels):
         name = f"CHAN{channel + 1}"
         found += [
             _parameter(f"{name}SCA{number}", f"XSP3_CHAN_SCA{number}", f"{name} {doc}", channel)
@@ -70,30 +68,28 @@ def standard(header: Header) -> list[Attribute]:
         *found,
         _parameter("ArrayCounter", "ARRAY_COUNTER", "Image counter", datatype="i4"),
         _parameter("TIMESTAMP", "TIME_STAMP", "End of the exposure, since 1990 UTC"),
-        _other("Manufacturer", CONST, "Quantum Detectors", "Camera manufacturer", TEXT),
-        _other("Model", CONST, header.detector, "Camera model", TEXT),
         # Records of one synchrotron: there to be found, and never looked for.
-        _other("Date", EPICS_PV, "S:IOC:timeOfDayForm1SI", "Date and time", "f4"),
-        _other("RingCurrent", EPICS_PV, "S:SRcurrentAI.VAL", "Ring current", "f4"),
+        _record("Date", "S:IOC:timeOfDayForm1SI", "Date and time"),
+        _record("RingCurrent", "S:SRcurrentAI.VAL", "Ring current"),
     ]
 
 
 class AttributeDatasets:
     """The datasets of a file's attributes; `rows` fills those that follow from the frames, the others come here."""
 
-    def __init__(self, file: h5py.File, rows: Rows, header: Header) -> None:
+    def __init__(self, file: h5py.File, rows: Rows, attributes: AttributeSet, channels: int) -> None:
         """Make them all; ValueError if one cannot be made."""
         self._file, self._rows = file, rows
         self._group, self._detector = file[layout.ATTRIBUTES], file[layout.DETECTOR]
-        self._channels = header.channels
+        self._channels = channels
         self._constant: list[h5py.h5d.DatasetID] = []
         self._sent: dict[str, tuple[h5py.h5d.DatasetID, np.dtype]] = {}
         self._blocks: list[tuple[int, Mapping[str, Value]]] = []
         """Frames, and what is written beside them, that are not in the file yet."""
         self._gathered = 0
         self._written = 0
-        chosen = {one.name: one for one in standard(header)} if header.attributes.standard else {}
-        chosen |= {one.name: one for one in header.attributes.attributes}
+        chosen = {one.name: one for one in standard(channels)} if attributes.standard else {}
+        chosen |= {one.name: one for one in attributes.attributes}
         for column in ALWAYS:
             if column.name not in chosen:
                 _describe(rows.add(self._group, column), column.doc, column.name, "NDAttrSourceDriver")

@@ -159,8 +159,7 @@ class NexusFile:
         """Put all frames into the file, in the state that a crash leaves behind."""
         self._spectra.flush()
         self._rows.flush()
-        if self._described:
-            self._attributes.flush()
+        self._attributes.flush()
         self._file.flush()
         self.flushed, self.flushed_missing = self.frames, self.missing
 
@@ -204,6 +203,7 @@ class NexusFile:
         detector = file[layout.DETECTOR]
         self._spectra = SpectraFile(detector, capture)
         self._rows = Rows([(detector, column) for column in layout.DETECTOR_COLUMNS], channels)
+        self._attributes = AttributeDatasets(file, self._rows, capture.attributes, channels)
         add_channel_groups(file, channels, bins)
         _dataset(detector, "energy", np.zeros((channels, bins)), "eV")
         _dataset(detector, "local_name", "xspress3")
@@ -238,7 +238,6 @@ class NexusFile:
         _dataset(entry, "program_name", name).attrs["version"] = version
         file.attrs["creator"] = header.server
         file[layout.ATTRIBUTES].attrs["hostname"] = header.host
-        self._attributes = AttributeDatasets(file, self._rows, header)
         _dataset(detector, "type", "silicon drift detector, pulse processor" + simulated)
         _dataset(detector, "description", header.detector + simulated)
         _dataset(detector, "simulated", header.simulated)

@@ -68,6 +68,7 @@ class RemoteRecording(Recording):
                     channels=header.channels,
                     bins=header.bins,
                     frames=header.frames,
+                    attributes=header.attributes,
                 )
             )
             self._own = True

@@ -8,7 +8,7 @@ import stat
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -18,7 +18,7 @@ from xsp3ioc.stream.attribute_xml import LARGEST, AttributesError, Definition, S
 from xsp3ioc.stream.attributes import CONST, EPICS_PV, STANDARD_FILE, TEXT, Attribute, AttributeSet, Value
 from xsp3ioc.stream.commands import FIXED_BY_SERIES
 from xsp3ioc.stream.file_commands import FileCommands
-from xsp3ioc.stream.messages import Header
+from xsp3ioc.stream.messages import Capture, Header
 from xsp3ioc.stream.parameter import Severity
 
 log = logging.getLogger(__name__)
@@ -26,14 +26,6 @@ log = logging.getLogger(__name__)
 DETECTOR, FILE = WHOSE = ("attributes", "file_attributes")
 """Beginnings of the parameters' names."""
 DISK_PATIENCE = 1.0
-
-
-class Kept(NamedTuple):
-    """What the file of a capture has: from its first series on that cannot change."""
-
-    capture_id: int = 0
-    attributes: AttributeSet = AttributeSet()
-    wanted: frozenset[Wanted] = frozenset()
 
 
 class AttributeCommands(FileCommands):
@@ -45,7 +37,6 @@ class AttributeCommands(FileCommands):
         """Records that attributes name; the face that can look for them fills it."""
         self._definitions: dict[str, tuple[Definition, ...]] = dict.fromkeys(WHOSE, ())
         self._standard = {DETECTOR: True, FILE: False}
-        self._kept = Kept()
 
     def _put_attributes_file(self, value: str, index: int | None) -> Future[None]:
         return self._put_attributes(DETECTOR, value, self.values["attributes_macros"])
@@ -69,8 +60,9 @@ class AttributeCommands(FileCommands):
         self._definitions[whose] = definitions
         self._standard[whose] = text is None
         self.update_all({f"{whose}_file": file, f"{whose}_macros": macros, f"{whose}_status": int(Status.good)})
-        if self._open_capture() == self._kept.capture_id and self._set() != self._kept.attributes:
-            self.say(f"The new NDAttributes are for the next file; {self.values['full_file_name']} keeps its own")
+        order = self._open_order()
+        if order is not None and self._set() != order.attributes:
+            self.say(f"The new NDAttributes are for the next file; {order.filename} keeps its own")
         return self.record_values.want(self._wanted())
 
     def _find_text(self, file: str) -> str | None:
@@ -89,16 +81,27 @@ class AttributeCommands(FileCommands):
             return None
         raise AttributesError(f"there is no file {' or '.join(dict.fromkeys(places))}", Status.not_found)
 
-    def _open_capture(self) -> int | None:
-        """Return the number of the capture that is open; None if there is none."""
+    def _order(self) -> Capture:
+        return msgspec.structs.replace(super()._order(), attributes=self._set())
+
+    def _open_order(self) -> Capture | None:
+        """Return the order of the file that is being written, if one is: what that has cannot change any more."""
         file = self.recorder.file
-        return None if file is None or file.over else file.order.capture_id
+        return None if file is None or file.over else file.order
 
     def _set(self) -> AttributeSet:
         """Return what the next file has."""
         chosen = AttributeSet(standard=any(self._standard.values()))
+        if chosen.standard:
+            chosen = chosen.with_more(
+                Attribute(
+                    name=name.capitalize(), type=CONST, source=self.values[name], datatype=TEXT,
+                    description=self.parameters[name].doc,
+                )
+                for name in ("manufacturer", "model")
+            )  # fmt: skip
         for whose in WHOSE:
-            chosen = chosen.with_more([self._resolved(one) for one in self._definitions[whose]])
+            chosen = chosen.with_more(self._resolved(one) for one in self._definitions[whose])
         return chosen
 
     def _resolved(self, definition: Definition) -> Attribute:
@@ -109,21 +112,15 @@ class AttributeCommands(FileCommands):
         return attribute
 
     def _wanted(self) -> frozenset[Wanted]:
-        wanted = {
-            Wanted(one.attribute.source, one.attribute.is_text)
-            for definitions in self._definitions.values()
-            for one in definitions
-            if one.attribute.type == EPICS_PV
-        }
-        return frozenset(wanted | self._kept.wanted if self._open_capture() == self._kept.capture_id else wanted)
+        attributes = [one.attribute for definitions in self._definitions.values() for one in definitions]
+        if (order := self._open_order()) is not None:
+            attributes += order.attributes.attributes
+        return frozenset(Wanted(one.source, one.is_text) for one in attributes if one.type == EPICS_PV)
 
     def _with_attributes(self, header: Header) -> Header:
         """Return the header of a series that begins now with the attributes that its frames have."""
-        if not header.capture_id:
-            return msgspec.structs.replace(header, attributes=self._set())
-        if header.capture_id != self._kept.capture_id:
-            self._kept = Kept(header.capture_id, self._set(), self._wanted())
-        return msgspec.structs.replace(header, attributes=self._kept.attributes)
+        order = self._open_order() if header.capture_id else None
+        return msgspec.structs.replace(header, attributes=self._set() if order is None else order.attributes)
 
     def _attribute_reader(self, header: Header) -> Callable[[], dict[str, Value]]:
         """Return what makes the values of the attributes of a series, those that the writer cannot know, by name."""

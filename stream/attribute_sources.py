@@ -14,7 +14,6 @@ from xsp3ioc.stream.parameter import Parameter
 OURS = {
     "MANUFACTURER": "manufacturer",
     "MODEL": "model",
-    "SERIAL_NUMBER": "serial_number",
     "FIRMWARE_VERSION": "firmware_version",
     "SDK_VERSION": "sdk_version",
     "DRIVER_VERSION": "driver_version",

@@ -19,7 +19,7 @@ LARGEST = 1 << 20
 LONGEST_TEXT = 255
 """Bytes of a constant or a description."""
 _MACRO = re.compile(r"\$(?:\(([^()=]*)(?:=([^()]*))?\)|\{([^{}=]*)(?:=([^{}]*))?\})")
-_DEFINITION = re.compile(r"""\s*([\w.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^,]*?))\s*(?:,|\Z)""")
+_DEFINITION = re.compile(r"""\s*([\w.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|((?!["'])[^,]*?))\s*(?:,|\Z)""")
 _DATA_TYPES: dict[str, DataType] = {"INT": "i4", "INT64": "i8", "DOUBLE": "f8", "STRING": TEXT}
 _DBR_TYPES: dict[str, DataType | None] = {
     "DBR_CHAR": "i1",

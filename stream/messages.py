@@ -137,8 +137,7 @@ class Header(Message, tag="header"):
     first: int = 0
     """Number of the next frame: not 0 if the header comes again, because a file was opened in mid-series."""
     attributes: AttributeSet = AttributeSet()
-    """What is written beside each frame, as areaDetector does it; the values that do not follow from the frame itself
-    come with the blocks."""
+    """Beside each frame; the values that do not follow from the frame itself come with the blocks."""
     protocol: str = PROTOCOL
     version: int = VERSION
     type: str = "uint32"

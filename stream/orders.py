@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from xsp3ioc.stream.attributes import AttributeSet
+
 
 class Message(msgspec.Struct, tag_field="htype", kw_only=True):
     """JSON part of a message; `htype` says which."""
@@ -32,6 +34,8 @@ class Capture(Message, tag="capture"):
     """Others may read while it is written; after a crash it opens with `swmr=True` only."""
     corrected: bool = False
     """`data` is float64, spectra times dead-time factors, and the spectra themselves are `data_raw`."""
+    attributes: AttributeSet = AttributeSet()
+    """What is written beside each frame, as areaDetector does it."""
     pattern: str = ""
     """C format that makes `filename` of `number`; empty: the name has no number."""
     number: int = 0

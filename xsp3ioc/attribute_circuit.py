@@ -55,10 +55,13 @@ class RecordCircuit:
         channel = self.records.pop(wanted, None)
         if channel is None:
             return
+        if self._writer is None or channel.states[caproto.CLIENT] is not caproto.CONNECTED:
+            return
+        # Not only the channel: a caproto server would go on to serve the subscription, and not serve the next one.
         for number in [number for number, one in self._subscriptions.items() if one == wanted]:
             del self._subscriptions[number]
-        if self._writer is not None and channel.states[caproto.CLIENT] is caproto.CONNECTED:
-            self._send(channel.clear())
+            self._send(channel.unsubscribe(number))
+        self._send(channel.clear())
 
     async def run(self) -> None:
         """Connect and follow the records; OSError or TimeoutError when the connection is lost."""

@@ -15,6 +15,5 @@ WAITING = {
     "test_clients_ophyd.py::test_single_trigger_with_a_file_store": _SIZES,
     "test_clients_ophyd.py::test_warmup": _SIZES,
     "test_clients_ophyd.py::test_stop": _SIZES,
-    "test_clients_ophyd_async.py::test_attributes_as_haven_asks_for_them": "no attributes of its own in the file yet",
     "test_clients_ophyd_async.py::test_flush_now": "SWMRMode and FlushNow do nothing yet",
 }
