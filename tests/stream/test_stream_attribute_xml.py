@@ -10,6 +10,7 @@ from xsp3ioc.stream.attribute_sources import OURS
 from xsp3ioc.stream.attribute_xml import LARGEST, AttributesError, Status, expand, read_attributes, read_macros
 from xsp3ioc.stream.attributes import CHANNEL_COLUMNS, FRAME_TYPES
 from xsp3ioc.stream.declared import Declared
+from xsp3ioc.stream.formulas import Scaler
 from xsp3ioc.stream.parameter import parameters
 
 PARAMETERS = parameters(Declared)
@@ -267,5 +268,5 @@ def test_what_is_written_is_what_is_read(name, source, addr, datatype):
 def test_the_names_of_the_driver_mean_parameters_of_ours():
     assert set(OURS.values()) <= PARAMETERS.keys()
     assert not OURS.keys() & (CHANNEL_COLUMNS.keys() | FRAME_TYPES.keys())
-    ours = [name for name in (*CHANNEL_COLUMNS, *FRAME_TYPES) if name.islower()]
-    assert set(ours) <= PARAMETERS.keys()
+    ours = {name for name in (*CHANNEL_COLUMNS, *FRAME_TYPES) if name.islower()}
+    assert ours - {scaler.name for scaler in Scaler} <= PARAMETERS.keys()
