@@ -10,7 +10,7 @@ import package_tables
 import pytest
 
 from xsp3ioc.__main__ import _parser
-from xsp3ioc.configuration import Hardware, Serve, read_configuration
+from xsp3ioc.configuration import Access, Autosave, Hardware, Serve, read_configuration
 from xsp3ioc.sdk import EmulatorSettings
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +51,11 @@ def test_there_are_all_tables():
 
 
 @pytest.mark.parametrize(
-    ("title", "table"), [("server", Serve), ("detector", Hardware), ("emulator", EmulatorSettings)]
+    ("title", "table"),
+    [
+        ("server", Serve), ("access", Access), ("autosave", Autosave), ("detector", Hardware),
+        ("emulator", EmulatorSettings),
+    ],
 )
 def test_configuration_keys(title, table):
     section = CONFIGURATION.split(f"## `[{title}]`")[1].split("\n## ")[0]

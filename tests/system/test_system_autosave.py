@@ -107,6 +107,20 @@ def test_what_nobody_has_changed_follows_the_configuration(start):
     assert rig.ca.gets("det1:NumImages", "det1:AcquireTime", "det1:DEBOUNCE") == [7, 0.75, 4]
 
 
+def test_rois_are_configured_and_then_changed(start):
+    configured = {"roi_name": [["Fe Ka", "Cu Ka"], ["Fe Ka"], [], []], "roi_size_x": 12}
+    names = ("MCA1ROI:1:Name", "MCA1ROI:2:Name", "MCA2ROI:1:Name", "MCA2ROI:2:Name", "MCA4ROI:48:SizeX")
+    rig = start(parameters=configured)
+    assert rig.ca.gets(*names) == ["Fe Ka", "Cu Ka", "Fe Ka", "", 12]
+    rig.ca.set(MCA1ROI__2__Name="Zn Ka", MCA2ROI__2__Name="Cu Kb")
+    rig.server.stop()
+    assert {name: text for name, text in lines(rig).items() if "ROI" in name} == {
+        "MCA1ROI:2:Name": '"Zn Ka"', "MCA2ROI:2:Name": '"Cu Kb"',
+    }  # fmt: skip
+    rig = start(parameters=configured | {"roi_name": "Pb La"})
+    assert rig.ca.gets(*names) == ["Pb La", "Zn Ka", "Pb La", "Cu Kb", 12]
+
+
 def test_the_calibration_wins_unless_told_otherwise(start):
     rig = start(parameters={"good_threshold": [10, 20, 30, 40]})
     rig.ca.wait_for("det1:C4_SCA4_THRESHOLD", 40)
