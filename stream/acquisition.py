@@ -272,7 +272,7 @@ class Acquisition(threading.Thread):
             self._missing(first + start, first + last)
         for start, last in runs(kept.overrun):
             self._overrun(first + start, first + last)
-        kept.blank(arrays)
+        faulty.blank(arrays)
         series.acquired += count - int(np.count_nonzero(kept.missing | kept.overrun))
         if count < frames:
             self._overrun(first + count, first + frames - 1)
