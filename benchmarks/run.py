@@ -29,6 +29,7 @@ from xsp3ioc.receivers.receiver import Receiver
 from xsp3ioc.sdk import EmulatorSettings, expected_frames
 from xsp3ioc.stream.messages import Block, SeriesEnd
 
+WHAT = ("throughput", "responses", "rois", "arming", "memory", "rate")
 console = Console(highlight=False, width=120)
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -193,6 +194,33 @@ def _show_latencies(name: str, taken: list[float]) -> None:
     console.print(f"  {name:16} p50 {p50:6.2f} ms   p99 {p99:6.2f} ms   of {len(taken)} gets")
 
 
+def rois(rounds: int) -> None:
+    """Reader pace: with and without the time series of 48 ROIs and 11 scalers per channel, five values per ROI."""
+    points = 16_000
+    figures: dict[bool, list[float]] = {False: [], True: []}
+    with bench("reader") as ours:
+        for channel in range(1, 5):
+            for record, value in (("TSNumPoints", points), *((f"{k}:SizeX", 30) for k in range(1, 49))):
+                ours.client.put(f"{ours.p}MCA{channel}ROI:{record}", value)
+            for k in range(1, 49):
+                ours.client.put(f"{ours.p}MCA{channel}ROI:{k}:MinX", 80 * k)
+            ours.client.put(f"{ours.p}C{channel}SCA:TS:TSNumPoints", points)
+        for _ in range(rounds):
+            for running, control in ((False, 2), (True, 0)):
+                for name in ("MCA{}ROI:TSControl", "C{}SCA:TSControl"):
+                    for channel in range(1, 5):
+                        ours.client.put(ours.p + name.format(channel), control)
+                figures[running].append(ours.acquire(points))
+                collected = ours.client.get(f"{ours.p}MCA4ROI:TSCurrentPoint")
+                assert collected == (points if running else collected), collected
+    ratio = statistics.median(on / off for on, off in zip(figures[True], figures[False], strict=True))
+    on, off = (statistics.median(figures[running]) for running in (True, False))
+    console.print(
+        f"\n[bold]Time series[/] of 4 x 48 ROIs of 30 bins and 4 x 11 scalers, a point per frame, reader pace, no "
+        f"subscriber: {on:,.0f} frames/s, {ratio:.2f} of the {off:,.0f} without"
+    )
+
+
 def arming() -> None:
     """One-frame series: what is not exposure."""
     with bench("clock") as ours:
@@ -256,14 +284,16 @@ def main() -> None:
     """Run all, or the quick ones."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few minutes: shorter, and no 60 s runs")
-    parser.add_argument("--only", choices=("throughput", "responses", "arming", "memory", "rate"))
+    parser.add_argument("--only", choices=WHAT)
     options = parser.parse_args()
     console.print(f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}")
-    wanted = [options.only] if options.only else ["throughput", "responses", "arming", "memory", "rate"]
+    wanted = [options.only] if options.only else WHAT
     if "throughput" in wanted:
         throughput(3 if options.quick else 5, 64_000 if options.quick else 160_000)
     if "responses" in wanted:
         responses(60_000 if options.quick else 400_000)
+    if "rois" in wanted:
+        rois(3 if options.quick else 9)
     if "arming" in wanted:
         arming()
     if "memory" in wanted:

@@ -37,15 +37,22 @@ class Rois:
         self.widths = np.minimum(width[self.slots], self.sizes)
         self.key = tuple(self.slots), self.first.tobytes(), self.sizes.tobytes(), self.widths.tobytes()
         """Equal for channels that have the same ROIs."""
-        # Cut at every end of an ROI or a background, a spectrum falls into pieces; each is summed once, and an ROI is
-        # a few pieces in a row. reduceat is the fastest: a cumulative sum over all bins takes twice as long, slices
-        # one by one four times, a matrix product six times.
+        # Cut at every end of an ROI or a background, a spectrum falls into pieces; each of those in an ROI is looked at
+        # once, and an ROI is a few of them in a row. Bins in no ROI are left out first. This is the fastest: cumulative
+        # sums and slices one by one take four times as long, a matrix product ten times.
         cuts = np.concatenate([self.first, self.first + self.widths, ends - self.widths, ends])
         edges, places = np.unique(cuts, return_inverse=True)
-        self._begins, self._lefts, self._rights, self._ends = places.reshape(4, -1)
-        self._bins = slice(edges[0], edges[-1]) if len(edges) else slice(0)
-        self._pieces = edges[:-1] - edges[:1]
-        self._whole = bool((self._ends - self._begins == 1).all())
+        begins, lefts, rights, stops = places.reshape(4, -1)
+        opened = np.bincount(begins, minlength=len(edges)) - np.bincount(stops, minlength=len(edges))
+        used = np.cumsum(opened)[:-1] > 0
+        kept = np.append(0, np.cumsum(used))  # pieces that are used, before each cut
+        self._begins, self._lefts, self._rights, self._stops = kept[begins], kept[lefts], kept[rights], kept[stops]
+        self._pieces = np.append(0, np.cumsum(np.diff(edges)[used]))[:-1]
+        """Where each piece begins, in the bins that are used."""
+        changes = np.flatnonzero(np.diff(np.concatenate([[False], used, [False]])))
+        self._stretches = [slice(start, stop) for start, stop in edges[changes].reshape(-1, 2).tolist()]
+        """The bins that are used."""
+        self._whole = bool((self._stops - self._begins == 1).all())
         """Each ROI is one piece."""
 
     def __len__(self) -> int:
@@ -54,8 +61,10 @@ class Rois:
 
     def totals(self, spectra: NDArray[np.uint32]) -> NDArray[np.uint64]:
         """Return the counts in each ROI, (..., ROIs), of `spectra` (..., bins)."""
-        sums = self._running_sums(spectra)
-        totals: NDArray[np.uint64] = sums.take(self._ends, axis=-1) - sums.take(self._begins, axis=-1)
+        if not len(self):
+            return np.zeros((*spectra.shape[:-1], 0), np.uint64)
+        sums = self._running_sums(self._used(spectra))
+        totals: NDArray[np.uint64] = sums.take(self._stops, axis=-1) - sums.take(self._begins, axis=-1)
         return totals
 
     def statistics(self, spectra: NDArray[np.uint32]) -> NDArray[np.float64]:
@@ -66,32 +75,38 @@ class Rois:
         found = np.empty((*spectra.shape[:-1], len(self), len(STATISTICS)))
         if not len(self):
             return found
+        spectra = self._used(spectra)
         sums = self._running_sums(spectra)
-        begins, ends = sums.take(self._begins, axis=-1), sums.take(self._ends, axis=-1)
-        found[..., _TOTAL] = found[..., _NET] = ends - begins
+        begins, stops = sums.take(self._begins, axis=-1), sums.take(self._stops, axis=-1)
+        found[..., _TOTAL] = found[..., _NET] = stops - begins
         if self.widths.any():
-            background = sums.take(self._lefts, axis=-1) - begins + ends - sums.take(self._rights, axis=-1)
+            background = sums.take(self._lefts, axis=-1) - begins + stops - sums.take(self._rights, axis=-1)
             found[..., _NET] -= background * self.sizes / np.maximum(2 * self.widths, 1)
         found[..., _SMALLEST] = self._extreme(np.minimum, spectra)
         found[..., _LARGEST] = self._extreme(np.maximum, spectra)
         np.divide(found[..., _TOTAL], self.sizes, found[..., _MEAN])
         return found
 
+    def _used(self, spectra: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Return the bins that are in some ROI, one stretch after the other."""
+        if len(self._stretches) == 1:
+            return spectra[..., self._stretches[0]]
+        return np.concatenate([spectra[..., stretch] for stretch in self._stretches], axis=-1)
+
     def _running_sums(self, spectra: NDArray[np.uint32]) -> NDArray[np.uint64]:
         """Return the counts before each cut, (..., cuts)."""
         sums = np.zeros((*spectra.shape[:-1], len(self._pieces) + 1), np.uint64)
-        if len(self):
-            pieces = np.add.reduceat(spectra[..., self._bins], self._pieces, axis=-1, dtype=np.uint64)
-            np.cumsum(pieces, axis=-1, out=sums[..., 1:])
+        pieces = np.add.reduceat(spectra, self._pieces, axis=-1, dtype=np.uint64)
+        np.cumsum(pieces, axis=-1, out=sums[..., 1:])
         return sums
 
     def _extreme(self, function: np.ufunc, spectra: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        pieces = function.reduceat(spectra[..., self._bins], self._pieces, axis=-1)
+        pieces = function.reduceat(spectra, self._pieces, axis=-1)
         if self._whole:
             return pieces.take(self._begins, axis=-1)
         # Every second pair is between two ROIs. An index behind the last piece may end an ROI, so there must be one.
         pieces = np.append(pieces, pieces[..., -1:], axis=-1)
-        pairs = np.stack([self._begins, self._ends], axis=1).ravel()
+        pairs = np.stack([self._begins, self._stops], axis=1).ravel()
         extremes: NDArray[np.uint32] = function.reduceat(pieces, pairs, axis=-1)[..., ::2]
         return extremes
 

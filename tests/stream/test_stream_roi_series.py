@@ -6,10 +6,11 @@ from stream_core import running_core
 
 from xsp3ioc.sdk import Faults
 from xsp3ioc.sdk.emulator.faults import Picked
-from xsp3ioc.stream.blocks import Block, FrameStatus
+from xsp3ioc.stream.blocks import Block
 from xsp3ioc.stream.heading import make_header
 from xsp3ioc.stream.messages import decode_from_server, encode
 from xsp3ioc.stream.rois import STATISTICS
+from xsp3ioc.stream.series import SeriesError
 
 ROIS = 48
 
@@ -283,6 +284,28 @@ def test_missing_frames_have_their_points():
         assert core.get("frames_missing") == 3
 
 
+@pytest.mark.parametrize("stops", [0, 1])
+def test_overwritten_frames_have_their_points(stops):
+    with running_core(seed=5, faults=Faults(overwrite=6)) as core:
+        core.set(stop_on_overrun=stops, roi_series_control=0, scaler_series_control=0)
+        for channel in range(4):
+            core.roi(channel, 0, 100, 500)
+        if stops:
+            with pytest.raises(SeriesError, match="Overrun: frame"):
+                core.acquire(40)
+        else:
+            core.acquire(40)
+        mca, _ = core.frames(40)
+        acquired, missing = core.get("frames_acquired"), core.get("frames_missing")
+        assert missing > 0
+        assert core.get("roi_series_points") == core.get("scaler_series_points") == [acquired + missing] * 4
+        found = core.get("roi_series_total", (3, 0))
+        there = ~np.isnan(found)
+        assert np.count_nonzero(there) == acquired
+        np.testing.assert_array_equal(found[there], mca[: len(found), 3, 100:600].sum(axis=1)[there])
+        assert there.tolist() == (~np.isnan(core.get("scaler_series", (3, 9)))).tolist()
+
+
 def test_frames_in_no_block_have_their_points_too(core):
     define(core, 1)
     core.set(roi_series_control=0, scaler_series_control=0)
@@ -305,7 +328,6 @@ def test_frames_in_no_block_have_their_points_too(core):
         whole = np.full(20, np.nan)
         whole[kept] = truth[kept]
         np.testing.assert_array_equal(found, whole)
-    assert FrameStatus.valid == 0
 
 
 @pytest.mark.parametrize("frames", [3000, pytest.param(40_000, marks=pytest.mark.slow)])
@@ -335,3 +357,21 @@ def test_the_header_names_the_rois(core):
     header = make_header(1, core.detector.values, core.detector.parameters, None, 12.5e-9, True)
     heard = decode_from_server(encode(header))
     assert heard.rois == [[("Fe Ka", 100, 50), ("", 4000, 96)], [], [("", 0, 1)], []]
+
+
+@pytest.mark.parametrize(("channels", "cards"), [(1, 1), (16, 2)])
+def test_any_number_of_channels(channels, cards):
+    with running_core(seed=2, channels=channels, cards=cards) as core:
+        last = channels - 1
+        core.roi(last, 0, 300, 100)
+        core.roi(last, 47, 600, 300)
+        core.set(roi_series_control=0, scaler_series_control=0)
+        core.acquire(10)
+        mca, scalers = core.frames(10)
+        assert core.get("roi_total").shape == (channels, ROIS)
+        assert core.get("roi_total")[last, 47] == mca[-1, last, 600:900].sum()
+        np.testing.assert_array_equal(core.get("roi_series_total", (last, 0)), mca[:, last, 300:400].sum(axis=1))
+        np.testing.assert_array_equal(core.get("scaler_series", (last, 3)), scalers[:, last, 3])
+        np.testing.assert_array_equal(core.get("scaler_sum")[:, :8], scalers[..., :8].sum(axis=0))
+        assert core.get("roi_series_points") == core.get("scaler_series_points") == [10] * channels
+        assert core.get("roi_max_size_y", (0, 0)) == channels
