@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -9,7 +10,6 @@ from functools import partial
 from typing import Any, Protocol
 
 import caproto
-import numpy as np
 from caproto import AccessRights, AlarmSeverity, AlarmStatus, SubscriptionType, native_type
 
 from xsp3ioc.aliases import today
@@ -17,6 +17,7 @@ from xsp3ioc.autosave_plain import PlainSettings
 from xsp3ioc.fields import make_field
 from xsp3ioc.plain import Plain
 from xsp3ioc.records import DETECTOR, Record, alias_names, all_records, fit, to_wire
+from xsp3ioc.sent import as_sent
 from xsp3ioc.stream.parameter import Index, Parameter, Severity, Update
 from xsp3ioc.wire import TIME_METADATA, to_array
 
@@ -45,6 +46,10 @@ class Core(Protocol):
         """Have every change told, from any thread."""
 
 
+_NOTHING = SubscriptionType(0)
+_VALUE = SubscriptionType.DBE_VALUE | SubscriptionType.DBE_LOG
+_BREATH = 16
+"""Records posted before clients' requests get their turn: about 1 ms."""
 _UNITS = 7
 """Bytes of a unit on the wire, without the final zero."""
 
@@ -103,16 +108,18 @@ class Served:
         packed = time_metadata.pack(alarm.status, alarm.severity, stamp.secondsSinceEpoch, stamp.nanoSeconds)
         return caproto.DBR_TYPES[data_type].from_buffer_copy(packed), to_array(self.data_type, self._data["value"])  # type: ignore[attr-defined]
 
-    async def post(self, value: Any, at: float, severity: Severity, status: AlarmStatus, always: bool) -> None:
+    async def post(
+        self, value: Any, stamp: caproto.TimeStamp, severity: Severity, status: AlarmStatus, always: bool
+    ) -> None:
         """Show a value; monitors hear of it if it differs from the last, or always."""
-        self._data["timestamp"] = caproto.TimeStamp.from_unix_timestamp(at)
+        self._data["timestamp"] = stamp
         value = to_wire(self.record, value)
-        flags = SubscriptionType(0)
+        flags = _NOTHING
         if always or self.record.is_array or value != self._data["value"]:
             self._data["value"] = value
-            flags |= SubscriptionType.DBE_VALUE | SubscriptionType.DBE_LOG
+            flags = _VALUE
         alarm = self.alarm  # type: ignore[attr-defined]
-        if (alarm.severity, alarm.status) != (severity, status):
+        if alarm.severity != severity or alarm.status != status:
             await alarm.write(severity=severity, status=status, publish=False)
             flags |= SubscriptionType.DBE_ALARM
         if flags:
@@ -204,6 +211,7 @@ class ChannelTable(dict[str, Any]):
             for alias in alias_names(record, prefix, r):
                 self._records[alias] = record
         self._by_parameter: dict[str, list[Served]] = {}
+        self._posted = 0
         self._began = time.time()
         self._told: dict[tuple[str, Index], tuple[float, Severity]] = {}
         """Time and severity of the last update, for the channels that are not made yet."""
@@ -256,6 +264,7 @@ class ChannelTable(dict[str, Any]):
         """Show an update on every record of its parameter."""
         if not update.refused:
             self._told[update.name, update.index] = update.time, update.severity
+        stamp = caproto.TimeStamp.from_unix_timestamp(update.time)
         for channel in self._by_parameter.get(update.name, ()):
             record = channel.record
             if not covers(update.index, record.index):
@@ -266,11 +275,14 @@ class ChannelTable(dict[str, Any]):
                 value = channel.derive()
             else:
                 continue
+            self._posted += 1
+            if self._posted % _BREATH == 0:
+                await asyncio.sleep(0)
             if not update.refused:
                 severity = update.severity if record.shows else Severity.good
-                await channel.post(value, update.time, *alarm_of(record, value, severity), always=False)
+                await channel.post(value, stamp, *alarm_of(record, value, severity), always=False)
             elif record.writable:
-                await channel.post(value, update.time, Severity.invalid, AlarmStatus.WRITE, always=True)
+                await channel.post(value, stamp, Severity.invalid, AlarmStatus.WRITE, always=True)
 
 
 def covers(updated: Index, index: Index) -> bool:
@@ -287,24 +299,3 @@ def part(value: Any, updated: Index, index: Index) -> Any:
     if updated is not None and isinstance(index, tuple):
         index = index[1]
     return value[index]
-
-
-def as_sent(data: Any, text: bool) -> Any:
-    """Turn a client's data into what the core takes: int, float or str.
-
-    Characters are one string up to the first zero where text is wanted; of other arrays there must be one element.
-    """
-    if text and isinstance(data, np.ndarray) and data.dtype.itemsize == 1:
-        return decode(data.tobytes().split(b"\0", 1)[0])
-    if len(data) != 1:
-        raise ValueError(f"{len(data)} elements where one is expected")
-    value = data[0]
-    return decode(value) if isinstance(value, bytes) else value.item()
-
-
-def decode(raw: bytes) -> str:
-    """Read bytes as UTF-8, else as Latin-1, which never fails."""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")

@@ -21,8 +21,6 @@ __all__ = ["Address", "Core", "Face", "pv_table", "serve"]
 
 log = logging.getLogger(__name__)
 
-_BREATH = 32
-"""Updates posted before clients' requests get their turn: about 2 ms."""
 _LAST_WORDS = 1.0
 """Seconds that clients have to read the last updates."""
 
@@ -68,7 +66,6 @@ class Face:
             await self._post_waiting()
 
     async def _post_waiting(self) -> None:
-        done = 0
         while self._items:
             item = self._items.popleft()
             try:
@@ -78,9 +75,6 @@ class Face:
                     item()
             except Exception:
                 log.exception("Cannot show %r", item)
-            done += 1
-            if done % _BREATH == 0:
-                await asyncio.sleep(0)
 
     async def say_last_words(self, server: Server) -> None:
         """Post what is still waiting, and give the clients a moment to read it."""
