@@ -305,7 +305,9 @@ class Acquisition(threading.Thread):
         block.frames["time"] = series.times(block.scalers[:, 0, Scaler.total_ticks])
         series.latest = block
         self._patient_until = time.monotonic() + PATIENCE
-        self._data.publish(image_of(block, self.messages, series.read_attributes()), block, series.audience)
+        series.attributes = series.read_attributes()
+        image = image_of(block, self.messages, series.attributes)
+        self._data.publish(image, block, series.audience_of(block))
         self.messages += 1
         series.next = block.end
         self._on_block(block)

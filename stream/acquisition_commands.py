@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from xsp3ioc.sdk import Xspress3
 from xsp3ioc.stream.acquisition import Acquisition
 from xsp3ioc.stream.array_values import identity_values
 from xsp3ioc.stream.attribute_commands import AttributeCommands
@@ -16,7 +17,7 @@ from xsp3ioc.stream.connection import TRIGGERS, System
 from xsp3ioc.stream.display import frame_values
 from xsp3ioc.stream.heading import make_header
 from xsp3ioc.stream.life import StateError
-from xsp3ioc.stream.messages import Block, Written
+from xsp3ioc.stream.messages import Block
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.series import Series, SeriesError
 from xsp3ioc.stream.sockets import DataSocket
@@ -60,8 +61,19 @@ class AcquisitionCommands(Stopping, AttributeCommands):
                 f"Acquire = 1 while {self.state.value}: {running.next} frames of series {running.id} are read; "
                 "stop it first"
             )
-        trigger = TRIGGERS[self.values["trigger_mode"]]
         series = self._new_series()
+        try:
+            self._start(sdk, series)
+        except Exception:
+            self._close_frame_files()
+            raise
+        self.update_all(dict.fromkeys(COUNTERS, 0) | {"soft_trigger": False})
+        self.say("Acquiring Data")
+        self.update_all({"acquire": True, "acquire_busy": True})
+        self._acquisition.start()
+        return series.done
+
+    def _start(self, sdk: Xspress3, series: Series) -> None:
         self._program(sdk, self.values, series.header.frames)
         for analysis in self._analyses:
             analysis.begin(series.header)
@@ -70,7 +82,7 @@ class AcquisitionCommands(Stopping, AttributeCommands):
         self.data.publish(series.header, audience=series.audience)
         series.start_time, series.start_monotonic = time.time(), time.monotonic()
         try:
-            (sdk.arm if trigger.armed else sdk.start)()
+            (sdk.arm if series.trigger.armed else sdk.start)()
             with self._lock:
                 if self._queue.left_behind:
                     raise StateError("started too late")  # RESET and CONNECT stop it
@@ -85,11 +97,6 @@ class AcquisitionCommands(Stopping, AttributeCommands):
             series.reason = "failed to start"
             self.data.publish(series.end(1, 0, None), audience=series.audience)
             raise
-        self.update_all(dict.fromkeys(COUNTERS, 0) | {"soft_trigger": False})
-        self.say("Acquiring Data")
-        self.update_all({"acquire": True, "acquire_busy": True})
-        self._acquisition.start()
-        return series.done
 
     def _wait_for_stop(self) -> None:
         """Let a series that was told to stop end, before the next one begins."""
@@ -102,25 +109,24 @@ class AcquisitionCommands(Stopping, AttributeCommands):
 
     def _new_series(self) -> Series:
         values = self.values
-        file = self.recorder.file
-        shown = bool(values["array_callbacks"])
-        recorded = file is not None and file.is_open and not file.closing and values["file_enabled"] and shown
-        order = file.order if recorded and file else None
+        file = self._file_for_series()
         AcquisitionCommands._series_id += 1
+        order = file.order if file else None
         header = self._with_attributes(
             make_header(self._series_id, values, self.parameters, order, self.clock_period, self.simulated)
         )
-        return Series(
+        series = Series(
             header,
             TRIGGERS[values["trigger_mode"]],
             self.event_widths,
             bool(values["stop_on_overrun"]),
-            Audience.all if recorded else Audience.others,
-            file.frames if recorded and file else 0,
-            shown=shown,
+            shown=bool(values["array_callbacks"]),
             enabled=np.array(values["enabled"], bool),
             read_attributes=self._attribute_reader(header),
         )
+        if file is not None:
+            series.record(file)
+        return series
 
     def _put_acquire_busy(self, value: bool, channel: int | None) -> None:
         if value != self.values["acquire_busy"]:
@@ -158,19 +164,12 @@ class AcquisitionCommands(Stopping, AttributeCommands):
             self.sum.add(block, series.corrected)
             for analysis in self._analyses:
                 analysis.add(block)
+        if series is not None:
+            self._note_block(series, block)
         self.latest = block
 
     def _on_warning(self, text: str) -> None:
         self.say(text, Severity.minor)
-
-    def _on_written(self, report: Written) -> None:
-        """Hear from the writer; called from the data socket's thread."""
-        series = self.series
-        if series is None:
-            return
-        series.written = max(0, report.frames - report.missing - series.recorded_from)
-        if report.series_id == series.id:
-            series.flushed.set()
 
     # end
 
@@ -187,10 +186,7 @@ class AcquisitionCommands(Stopping, AttributeCommands):
     def _finish(self, series: Series) -> None:
         self._move("stop" if series.stop_asked.is_set() else "last_frame", "Saving" if self.values["capture"] else "")
         number = self._acquisition.messages
-        if series.recorded:
-            self.data.publish(series.end(number, None, None), audience=Audience.writer)
-            self._wait_for_file(series)
-            self._check_written(series)
+        self._finish_file(series, number)
         self.data.probe()
         stuck = self.data.subscribers.wait_sent(SUBSCRIBER_PATIENCE, series.abandoned.is_set)
         streamed = self.data.subscribers.streamed(series.id, series.acquired)
@@ -213,7 +209,7 @@ class AcquisitionCommands(Stopping, AttributeCommands):
                 self.say(series.error, Severity.major)
             else:
                 self.say(("Stopped Acquiring" if stopped else "Completed Acquisition") + remark)
-            self.update_changed({"frame_rate": 0.0, "time_remaining": 0.0})
+            self.update_changed({"frame_rate": 0.0, "file_rate": 0.0, "time_remaining": 0.0})
             self.update_all({"acquire": False, "acquire_busy": False})
             if series.error:
                 self.show_refused("acquire")  # clients that look at the record's alarm only see it there
@@ -222,41 +218,6 @@ class AcquisitionCommands(Stopping, AttributeCommands):
             series.done.set_exception(SeriesError(series.error))
         else:
             series.done.set_result(None)
-
-    def _wait_for_file(self, series: Series) -> None:
-        """Wait until the writer has flushed the series; a failed or left writer ends the wait."""
-        file = self.recorder.file
-        while file is not None and not file.closed.done() and not series.abandoned.is_set():
-            if series.flushed.wait(0.02):
-                return
-        if file is None or not file.closed.done():
-            return
-        error = file.closed.exception()
-        if error is None:
-            # It holds all the frames that it was ordered to hold.
-            series.written = max(series.written, file.frames - file.missing - series.recorded_from)
-        elif not series.error:
-            series.reason, series.error = "file", str(error)
-
-    def _check_written(self, series: Series) -> None:
-        """Fail a series that was to be recorded and is not all in the file, unless that was full or closed."""
-        file = self.recorder.file
-        if series.error or not series.recorded or file is None or file.closing or series.abandoned.is_set():
-            return
-        if series.written < series.acquired:
-            left = series.acquired - series.written
-            series.reason = "file"
-            series.error = f"{left} of {series.acquired} frames of series {series.id} are not in {file.order.filename}"
-
-    def _on_capture_over(self, failed: bool) -> None:
-        """Write no more of a series whose file is over; end it if the file failed, as it was to be recorded."""
-        series = self.series
-        if series is None or not series.recorded:
-            return
-        series.audience = Audience.others
-        if failed:
-            series.reason = "file"
-            series.stop_asked.set()
 
     # show
 
@@ -290,8 +251,7 @@ class AcquisitionCommands(Stopping, AttributeCommands):
             },
             at,
         )
-        missing = series.lost + (series.acquired - series.written if series.reason == "file" else 0)
+        missing = series.lost + (series.unwritten if series.reason == "file" else 0)
         if last or missing != self.values["frames_missing"]:
             self.update("frames_missing", missing, at=at, severity=Severity.major if missing else Severity.good)
-        if series.recorded and self.recorder.file is not None:
-            self.update_changed({"captured": self.recorder.file.frames})
+        self._show_file_progress(series)

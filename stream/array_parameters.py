@@ -9,8 +9,8 @@ from xsp3ioc.stream.parameter import DISABLE_ENABLE, Parameter, Severity
 
 UINT32, FLOAT64 = 5, 9
 """Data types, as areaDetector counts them."""
-_DATA_TYPES = ("Int8", "UInt8", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float32", "Float64")
-_COLOR_MODES = ("Mono", "Bayer", "RGB1", "RGB2", "RGB3", "YUV444", "YUV422", "YUV421")
+DATA_TYPES = ("Int8", "UInt8", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float32", "Float64")
+COLOR_MODES = ("Mono", "Bayer", "RGB1", "RGB2", "RGB3", "YUV444", "YUV422", "YUV421")
 DIMENSIONS = 10
 
 
@@ -26,9 +26,9 @@ class ArrayParameters:
         readback_choices=("Disabled", "Enabled"),
     )  # fmt: skip
     data_type = Parameter(
-        UINT32, "Type of the spectra; follows CTRL_DTC", pv="DataType", choices=_DATA_TYPES, command=True
+        UINT32, "Type of the spectra; follows CTRL_DTC", pv="DataType", choices=DATA_TYPES, command=True
     )
-    color_mode = Parameter(0, "Spectra have no colours", pv="ColorMode", choices=_COLOR_MODES, command=True)
+    color_mode = Parameter(0, "Spectra have no colours", pv="ColorMode", choices=COLOR_MODES, command=True)
     size_x = Parameter(BINS, "Bins of a spectrum", pv="ArraySizeX_RBV", writable=False)
     size_y = Parameter(4, "Channels of a frame", pv="ArraySizeY_RBV", writable=False)
     size_z = Parameter(0, "Not used", pv="ArraySizeZ_RBV", writable=False)

@@ -21,10 +21,10 @@ def shape_values(channels: int, corrected: bool) -> dict[str, Any]:
     sizes = np.zeros(DIMENSIONS)
     sizes[:2] = BINS, channels
     return {
-        **dict.fromkeys(("size_y", "most_y", "dimension1"), channels),
-        "dimensions": sizes,
-        "data_type": FLOAT64 if corrected else UINT32,
-        "array_bytes": BINS * channels * (8 if corrected else 4),
+        **dict.fromkeys(("size_y", "most_y", "dimension1", "file_size_y", "file_dimension1"), channels),
+        **dict.fromkeys(("dimensions", "file_dimensions"), sizes),
+        **dict.fromkeys(("data_type", "file_data_type"), FLOAT64 if corrected else UINT32),
+        **dict.fromkeys(("array_bytes", "file_array_bytes"), BINS * channels * (8 if corrected else 4)),
     }
 
 

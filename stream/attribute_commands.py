@@ -81,8 +81,8 @@ class AttributeCommands(FileCommands):
             return None
         raise AttributesError(f"there is no file {' or '.join(dict.fromkeys(places))}", Status.not_found)
 
-    def _order(self) -> Capture:
-        return msgspec.structs.replace(super()._order(), attributes=self._set())
+    def _order(self, **changes: Any) -> Capture:
+        return msgspec.structs.replace(super()._order(**changes), attributes=self._set())
 
     def _open_order(self) -> Capture | None:
         """Return the order of the file that is being written, if one is: what that has cannot change any more."""

@@ -101,11 +101,13 @@ class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, Energies):
         if lost:
             self.say(lost, Severity.minor)
         self.update_changed({"subscribers": len(self.data.subscribers.select())})
+        for writer in self.data.subscribers.select(writer=True):
+            self.update_changed({"file_plugin": f"NDFileHDF5 ver{writer.library}"})
 
     def _hear_capture(self, file: CaptureFile) -> None:
         self._show_capture(file)
         if file.over:
-            self._on_capture_over(bool(file.error))
+            self._on_capture_over(file)
 
     # the watchdog
 
@@ -133,6 +135,7 @@ class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, Energies):
         self.update_changed({"beats": int(time.monotonic() - self._began)})
         if turn % 5 == 0:
             self._show_headroom(series)
+            self._show_queue()
             self.update_changed(pool_values(self.pool))
         if turn % HEARTBEAT == 0:
             self._look_after_system()
@@ -193,7 +196,8 @@ class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, Energies):
         if series_id != series.id:
             self._rate = (series.start_monotonic, series.id, 0)
         elif now - since >= 1.0:
-            self.update("frame_rate", (series.acquired - frames) / (now - since))
+            rate = (series.acquired - frames) / (now - since)
+            self.update_all({"frame_rate": rate, "file_rate": rate if series.audience is Audience.all else 0.0})
             self._rate = (now, series.id, series.acquired)
 
     def _show_headroom(self, series: Series | None) -> None:
@@ -262,6 +266,7 @@ class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, Energies):
         self.closing = True
         self._await(self.put("acquire", False, who="server"), min(2.0, patience))
         self.recorder.shut_down(max(0.5, deadline - time.monotonic() - 2.0))
+        self._free_held(0.5)
         series = self.series
         if series is not None:
             self._give_up(series, max(0.5, deadline - time.monotonic() - 1.0))

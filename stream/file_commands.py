@@ -1,170 +1,180 @@
-"""The file's settings and the capture command: names, templates, and the order to the writer."""
+"""What can be done with a file: captures, files of single frames, names for what was captured, flushes."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 import threading
 import time
-from concurrent.futures import Future
-from pathlib import Path
+from concurrent.futures import Future, wait
 from typing import Any
 
-from xsp3ioc.stream.commands import Commanded
-from xsp3ioc.stream.messages import Capture
-from xsp3ioc.stream.parameter import Severity
-from xsp3ioc.stream.recorder import CaptureFile, Recorder, RecordingError
-from xsp3ioc.stream.store import shorten
+import msgspec
 
-STREAM_MODE = 2
-CHUNK_BYTES = 1 << 20
-"""Spectra per chunk of the file, before compression."""
-COMPRESSIONS = {0: "none", 3: "gzip", 5: "bslz4"}
-"""What the writer can do, by the number of the areaDetector's choice."""
+from xsp3ioc.stream.blocks import Block
+from xsp3ioc.stream.file_names import chunk_frames, full_file_name, missing_levels, number_pattern
+from xsp3ioc.stream.file_parameters import CAPTURE, SINGLE, STREAM
+from xsp3ioc.stream.file_settings import FileSettingsCommands
+from xsp3ioc.stream.messages import Capture, Header, Value, image_of
+from xsp3ioc.stream.parameter import Severity
+from xsp3ioc.stream.recorder import CaptureFile, RecordingError
+from xsp3ioc.stream.sockets import DataSocket
+from xsp3ioc.stream.store import shorten
+from xsp3ioc.stream.subscribers import Audience
+
 ATTACH_TIMEOUT = 10.0
 OPEN_TIMEOUT = 10.0
 """Seconds for the writer to be there, and to open a file."""
-DISK_PATIENCE = 1.0
-_WIDEST = 99
-_WIDE = re.compile(r"%[^a-zA-Z%]*\d{3}")
+CLOSE_PATIENCE = 5.0
+"""Seconds for it to close a file; Capture = 0 after that gives it up."""
+STOP_PATIENCE = 0.8
+"""Seconds for a series that is told to stop to have its last frames written."""
+LAZY = "Lazy Open..."
 
 
-def full_file_name(template: str, path: str, name: str, number: int) -> str:
-    """Apply the C format `template` to path, name and number, as areaDetector does; ValueError if it does not fit."""
-    arguments: tuple[Any, ...] = (path, name, number)
-    wanted = template.replace("%%", "").count("%")
-    if _WIDE.search(template):
-        raise ValueError(f"FileTemplate {template!r} asks for a field of more than {_WIDEST} characters")
-    try:
-        return template % arguments[:wanted]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"FileTemplate {template!r} does not fit path, name and number: {error}") from None
-
-
-def chunk_frames(explicit: int, channels: int, bins: int, exposure: float, capture_frames: int) -> int:
-    """Frames per chunk: what is asked for, else the least of 1 MiB, the frames of a second, and the capture."""
-    if explicit:
-        return explicit
-    largest = max(1, CHUNK_BYTES // (channels * bins * 4))
-    return max(1, min(largest, int(1 / exposure), capture_frames or largest))
-
-
-def missing_levels(create_directory: int, filename: str) -> int:
-    """How many levels of directories may be made, counted from the leaf.
-
-    areaDetector: -n is n levels from the leaf; 1 is all of them below the root, 2 all but the first, and so on.
-    """
-    if create_directory <= 0:
-        return -create_directory
-    depth = len(Path(filename).parent.parts) - 1
-    return max(0, depth - create_directory + 1)
-
-
-class FileCommands(Commanded):
+class FileCommands(FileSettingsCommands):
     """Commands of the records `HDF1:`."""
 
-    recorder: Recorder
+    data: DataSocket
+    _latest_frame: tuple[Header, Block, dict[str, Value]] | None = None
+    """The block read last, in this series or the one before, with the header of its series and its attributes."""
     _capture_id = 0
-
-    def _put_file_path(self, value: str, channel: int | None) -> None:
-        self._refuse_while_capturing("FilePath")
-        if value and not value.endswith("/"):
-            value += "/"
-        self.update("file_path", value)
-        self._show_path_exists(value)
-
-    def _put_file_name(self, value: str, channel: int | None) -> None:
-        if "/" in value:
-            raise ValueError(f"FileName = {value!r} has a slash; directories go into FilePath")
-        self.update("file_name", value)
-
-    def _put_file_template(self, value: str, channel: int | None) -> None:
-        full_file_name(value, "/", "x", 0)
-        self.update("file_template", value)
-
-    def _put_file_write_mode(self, value: int, channel: int | None) -> None:
-        if value != STREAM_MODE:
-            raise ValueError("FileWriteMode: only Stream (2) is served; frames are written as they come")
-        self.update("file_write_mode", value)
-
-    def _put_file_compression(self, value: int, channel: int | None) -> None:
-        if value not in COMPRESSIONS:
-            names = self.parameters["file_compression"].choices
-            allowed = ", ".join(f"{names[number]} ({number})" for number in COMPRESSIONS)
-            raise ValueError(f"Compression = {names[value]} cannot be written; possible are {allowed}")
-        self.update("file_compression", value)
-
-    def _refuse_while_capturing(self, what: str) -> None:
-        if self.values["capture"]:
-            raise RuntimeError(f"{what} cannot change while {self.values['full_file_name']} is being written")
-
-    def _show_path_exists(self, path: str) -> None:
-        # In a thread of its own: a dead network file system answers never.
-        found: list[bool] = []
-        look = threading.Thread(target=lambda: found.append(os.path.isdir(path)), daemon=True)
-        look.start()
-        look.join(DISK_PATIENCE)
-        self.update("file_path_exists", bool(found and found[0]))
-        if not found:
-            raise OSError(f"FilePath {path}: the file system has not answered for {DISK_PATIENCE:g} s")
+    _held: tuple[str, int] | None = None
+    """The hidden file of the last capture in mode Capture, and its frames."""
 
     def _put_capture(self, value: bool, channel: int | None) -> Future[Any] | None:
         return self._begin_capture() if value else self._end_capture()
 
     def _begin_capture(self) -> Future[Any]:
-        if self.values["capture"]:
-            raise RuntimeError(f"Capture = 1: {self.values['full_file_name']} is being written already")
-        if self.series is not None:
-            raise RuntimeError("Capture = 1 while acquiring: open the file first, or stop the acquisition")
+        mode = self.values["file_write_mode"]
+        if mode == SINGLE:
+            raise ValueError(
+                "Capture = 1 in FileWriteMode Single: WriteFile writes a frame, AutoSave each of them; "
+                "for many frames in a file choose Stream"
+            )
+        if self._occupied:
+            raise RuntimeError(f"Capture = 1 while {self._occupied}")
         self.update_all({"write_status": False, "write_message": ""})  # of the file before
         try:
-            order = self._order()
-            self._wait_for_writer()
+            # The other subscribers are in the middle of a series that was for no file: to them it stays so.
+            file = CaptureFile(self._order(hold=mode == CAPTURE), private=self.series is not None)
+            if mode == STREAM and self.values["file_lazy_open"] and self.series is None:
+                file.waiting = True
+                self.recorder.file = file
+            else:
+                self._open(file)
         except Exception as error:
             self._show_file_error(str(error))
             raise
-        file = self.recorder.open(order)
-        try:
-            name = self._patiently(file.opened, OPEN_TIMEOUT, f"The file writer has not opened {order.filename}")
-        except Exception as error:
-            if not file.closed.done():
-                self.recorder.abandon(str(error))
-            self._show_file_error(str(error))
-            raise
-        self.update_all(
-            {
-                "full_file_name": name,
-                "captured": 0,
-                "write_status": False,
-                "write_message": "",
-                "writing": True,
-                "capture": True,
-            }
-        )
-        if self.values["file_auto_increment"]:
-            self.update("file_number", self.values["file_number"] + 1)
-        self._show_capture(file)  # it may be over already
+        if mode == CAPTURE:
+            self._free_held()
+        self._show_begin(file)
+        self._join_series(file)
         return file.closed
 
     def _end_capture(self) -> Future[Any] | None:
         file = self.recorder.file
-        if file is None or file.closed.done():
+        if file is None or file.over:
             self.update("capture", False)
             return None
+        series = self.series
+        if series is not None and series.file is file and series.stop_asked.is_set():
+            wait([series.done], STOP_PATIENCE)  # Acquire = 0 came just before: its last frames belong to the file
+        if file.closing and time.monotonic() - file.closing_since > CLOSE_PATIENCE:
+            self.recorder.abandon("Abandoned by a second Capture = 0")
         self.recorder.close("closed")
         return file.closed
 
-    def _order(self) -> Capture:
+    def _join_series(self, file: CaptureFile) -> None:
+        """Have a series that runs already written to a file, from its next block on."""
+
+    # files of single frames, and names for what is captured
+
+    def _put_writing(self, value: bool, channel: int | None) -> Future[Any] | None:
+        mode = self.values["file_write_mode"]
+        if not value:
+            self.update("writing", self.values["writing"])  # it ends by itself
+            return None
+        if mode == STREAM:
+            raise ValueError("WriteFile = 1 in FileWriteMode Stream: frames are written as they come, by Capture = 1")
+        if self._occupied:
+            raise RuntimeError(f"WriteFile = 1 while {self._occupied}")
+        self.update_all({"write_status": False, "write_message": ""})
+        try:
+            return (self._write_latest() if mode == SINGLE else self._name_held()).closed
+        except Exception as error:
+            self._show_file_error(str(error))
+            raise
+
+    def _write_latest(self) -> CaptureFile:
+        """Write the frame that is shown."""
+        if self._latest_frame is None:
+            raise RuntimeError("WriteFile = 1: there is no frame yet")
+        header, block, attributes = self._latest_frame
+        file = CaptureFile(self._order(each_frame=True, frames=1), private=True)
+        self._open(file)
+        self._show_begin(file)
+        last = Block(
+            block.series_id, block.end - 1, block.mca[-1:], block.scalers[-1:], block.factors[-1:], block.frames[-1:]
+        )
+        self.data.publish(header_for(header, file, last.first), audience=Audience.writer)
+        self.data.publish(image_of(last, 1, attributes), last, Audience.writer)
+        self.recorder.close("complete")
+        return file
+
+    def _name_held(self) -> CaptureFile:
+        """Give what was captured its name."""
+        if self._held is None:
+            raise RuntimeError("WriteFile = 1: nothing is captured; begin with Capture = 1")
+        name, frames = self._held
+        file = CaptureFile(self._order(frames=frames, held=name), private=True)
+        self._wait_for_writer()
+        self.recorder.open(file)
+        file.close_from_now()
+        self._show_begin(file)
+        return file
+
+    def _put_file_free(self, value: bool, channel: int | None) -> None:
+        self._free_held()
+        self.update("file_free", False)
+
+    def _free_held(self, patience: float = 0.0) -> None:
+        """Delete the hidden file; do not wait for a file system that does not answer."""
+        held, self._held = self._held, None
+        if held is not None:
+            unlink = threading.Thread(target=_unlink, args=(held[0],), daemon=True)
+            unlink.start()
+            unlink.join(patience)
+
+    def _put_file_read(self, value: bool, channel: int | None) -> None:
+        if value:
+            raise ValueError("ReadFile = 1: files are written, not read")
+        self.update("file_read", False)
+
+    def _put_file_flush(self, value: bool, channel: int | None) -> Future[Any] | None:
+        file = self.recorder.file
+        if not value or file is None or not file.is_open:
+            self.update("file_flush", False)
+            return None
+        self.update("file_flush", True)
+        flushed = self.recorder.flush(file)
+        flushed.add_done_callback(lambda _: self.update("file_flush", False))
+        return flushed
+
+    # orders
+
+    def _order(self, **changes: Any) -> Capture:
+        """Return the order for a file as the settings are now, with `changes`."""
         values = self.values
+        parts = values["file_template"], values["file_path"], values["file_name"]
         if not values["file_path"] or not values["file_name"]:
             raise ValueError("Capture = 1 without a file name: set HDF1:FilePath and HDF1:FileName")
-        filename = full_file_name(
-            values["file_template"], values["file_path"], values["file_name"], values["file_number"]
-        )
+        filename = full_file_name(*parts, values["file_number"])
         if not os.path.isabs(filename):
             raise ValueError(f"Capture = 1: {filename} does not begin with /; set HDF1:FilePath")
         FileCommands._capture_id += 1
-        return Capture(
+        compression, options = self._filter()
+        order = Capture(
             capture_id=FileCommands._capture_id,
             filename=filename,
             channels=values["channels"],
@@ -172,15 +182,33 @@ class FileCommands(Commanded):
             frames=values["capture_frames"],
             overwrite=values["file_overwrite"],
             create_directories=missing_levels(values["file_create_directory"], filename),
-            chunk_frames=chunk_frames(
-                values["file_chunk_frames"],
-                values["channels"],
-                values["size_x"],
-                values["exposure_time"],
-                values["capture_frames"],
-            ),
-            compression=COMPRESSIONS[values["file_compression"]],
+            compression=compression,
+            compression_options=options,
+            flush_frames=values["file_flush_frames"],
+            swmr=values["file_swmr"],
+            corrected=values["corrected"],
+            pattern=number_pattern(*parts),
+            number=values["file_number"],
+            next_free=values["file_next_free"],
+            increment=values["file_auto_increment"],
         )
+        order = msgspec.structs.replace(order, **changes)
+        order.chunk_frames = chunk_frames(
+            values["file_chunk_frames"], order.channels, order.bins, values["exposure_time"],
+            1 if order.each_frame else order.frames,
+        )  # fmt: skip
+        return order
+
+    def _open(self, file: CaptureFile) -> None:
+        """Have the writer open a file; RecordingError if it does not."""
+        self._wait_for_writer()
+        self.recorder.open(file)
+        try:
+            self._patiently(file.opened, OPEN_TIMEOUT, f"The file writer has not opened {file.order.filename}")
+        except Exception as error:
+            if not file.closed.done():
+                self.recorder.abandon(str(error))
+            raise
 
     def _wait_for_writer(self) -> None:
         self.recorder.start()
@@ -200,16 +228,68 @@ class FileCommands(Commanded):
             time.sleep(0.002)
         return future.result()
 
+    # show
+
+    def _show_begin(self, file: CaptureFile) -> None:
+        """Show a file that is open, or waits to be."""
+        order = file.order
+        self.update_all({"captured": 0, "file_swmr_frames": 0, "write_status": False})
+        self.update("write_message", LAZY if file.waiting else "")
+        if not (file.waiting or order.each_frame or order.hold or order.held):
+            self._show_name(file)
+        if not (file.waiting or order.hold):
+            self.update("writing", True)
+        if not (order.each_frame or order.held):
+            self.update("capture", True)
+        file.shown = True
+        self._show_capture(file)  # it may be over already
+
+    def _show_name(self, file: CaptureFile) -> None:
+        """Show the file that was opened, and the number of the next one."""
+        self.update("full_file_name", file.name)
+        self.update("file_number", file.number + int(self.values["file_auto_increment"]))
+
     def _show_capture(self, file: CaptureFile) -> None:
-        """Show what the writer has reported; called from the data socket's thread."""
-        if not file.over or not self.values["capture"]:
-            return
+        """Show the end of a file; called from the data socket's thread."""
+        order = file.order
+        with self._lock:
+            if not file.shown or not file.over:
+                return
+            file.shown = False
+        if order.held and not file.error:
+            self._held = None
+            self._show_name(file)
+        elif order.each_frame and file.frames:
+            self._show_name(file)
+        elif order.hold and file.name:
+            self._held = file.name, file.frames
+            if not file.frames:
+                self._free_held()
         self.update("captured", file.frames)
+        if file.seconds:
+            size = order.channels * order.bins * (8 if order.corrected else 4)
+            speed = file.frames * size * 8 / (1 << 20) / file.seconds
+            self.update_all({"file_run_time": file.seconds, "file_speed": speed})
         if file.error:
             self._show_file_error(file.error)
-        self.update_all({"writing": False, "capture": False})
+        elif file.waiting:
+            self.update("write_message", "")
+        self.update_all({"file_swmr_active": False, "writing": False, "capture": False})
+        if order.hold and self.values["file_auto_save"] and self._held is not None:
+            self.put("writing", True, who="AutoSave")
 
     def _show_file_error(self, text: str) -> None:
         longest = self.parameters["write_message"].length - 1
         self.update("write_status", True)
         self.update("write_message", shorten(text, longest), severity=Severity.major)
+
+
+def header_for(header: Header, file: CaptureFile, first: int) -> Header:
+    """Return the header of a series for a file that gets its frames from number `first` on."""
+    order = file.order
+    return msgspec.structs.replace(header, capture_id=order.capture_id, filename=order.filename, first=first)
+
+
+def _unlink(name: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(name)

@@ -135,7 +135,7 @@ class Header(Message, tag="header"):
     dead_time_model: str = EVENT_WIDTH
     """How the dead-time factors are made: one of `DEAD_TIME_MODELS`."""
     first: int = 0
-    """Number of the next frame: not 0 if the header comes again, because a file was opened in mid-series."""
+    """Number of the first frame that follows; only for the server's own writer, when a file begins in mid-series."""
     attributes: AttributeSet = AttributeSet()
     """Beside each frame; the values that do not follow from the frame itself come with the blocks."""
     protocol: str = PROTOCOL

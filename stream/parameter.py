@@ -44,6 +44,8 @@ class Parameter:
     """Where the `_RBV` record uses other words than the setpoint."""
     length: int = 0
     """Longest text (characters, 40 if not given) or array (elements)."""
+    lines: bool = False
+    """May text have several lines."""
     writable: bool = True
     readback: bool = True
     """False: no `_RBV` record."""
@@ -55,8 +57,6 @@ class Parameter:
     """Its value is made when somebody asks for it, by `detector.get`; an update only says that there is a new one."""
     aliases: tuple[str, ...] = ()
     """Other record names of a read-only parameter, written like `pv`."""
-    lines: bool = False
-    """It is text of many lines, of which somebody else says what may be in it."""
     command: bool = False
     """Writing it does something; it is not a setting and not in the configuration file."""
     severity: dict[int, int] = field(default_factory=dict)

@@ -5,6 +5,8 @@ A child, because a dead disk must not hold the server: it can always be left beh
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import os
 import subprocess
@@ -15,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
-from xsp3ioc.stream.messages import Capture, CaptureEnd, Closed, Failed, Opened, Written
+from xsp3ioc.stream.messages import Capture, CaptureEnd, Closed, Failed, Flush, Opened, Written
 from xsp3ioc.stream.pool import Pool
 from xsp3ioc.stream.sockets import DataSocket, Report
 from xsp3ioc.stream.subscribers import Audience
@@ -39,19 +41,43 @@ class CaptureFile:
     """Its name, or RecordingError."""
     closed: Future[int] = field(default_factory=Future)
     """Frames in it, or RecordingError: the capture's put-callback."""
+    name: str = ""
+    """The file that the writer has opened, and the number in its name."""
+    number: int = 0
     frames: int = 0
     """Frames in it and flushed, missing ones included."""
     missing: int = 0
+    """Those of the series last written that are missing, or not valid."""
+    swmr: bool = False
+    """Others may read it."""
+    seconds: float = 0.0
+    """From its first frame to its end."""
+    private: bool = False
+    """It is between server and writer: other subscribers do not hear of it."""
+    waiting: bool = False
+    """It will be ordered when the next series begins."""
+    shown: bool = False
+    """Its beginning has been shown to clients, and its end not yet."""
     closing: bool = False
     """It has been ordered closed."""
+    closing_since: float = 0.0
+    """When (monotonic)."""
+    shortfall: str = ""
+    """Why it was ordered closed before it had all that it was opened for."""
     over: bool = False
     error: str = ""
     """Why it is not complete; empty if it is."""
+    flushes: dict[int, Future[None]] = field(default_factory=dict)
+    """Orders to flush that are not answered."""
 
     @property
     def is_open(self) -> bool:
         """Whether it takes frames."""
         return self.opened.done() and not self.opened.exception() and not self.closed.done()
+
+    def close_from_now(self) -> None:
+        """Note that it has been ordered closed."""
+        self.closing, self.closing_since = True, time.monotonic()
 
     def fail(self, error: str) -> None:
         """End it; whoever waits for it hears why."""
@@ -81,6 +107,7 @@ class Recorder:
         self._on_written = on_written
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
+        self._flushes = itertools.count(1)
         self.file: CaptureFile | None = None
         """The running capture, or the last one."""
 
@@ -113,19 +140,39 @@ class Recorder:
             )
             threading.Thread(target=self._watch, args=(self._process,), name="writer watch", daemon=True).start()
 
-    def open(self, order: Capture) -> CaptureFile:
+    def open(self, file: CaptureFile) -> None:
         """Order a file; its `opened` and `closed` say what becomes of it."""
-        self.file = CaptureFile(order)
+        self.file = file
+        file.waiting = False
         # The others hear of it when it is there: a capture that is refused makes no file anywhere.
-        self._data.publish(order, audience=Audience.writer)
-        return self.file
+        self._data.publish(file.order, audience=Audience.writer)
 
-    def close(self, reason: str) -> None:
-        """Order the file closed, after all frames published so far."""
+    def close(self, reason: str, shortfall: str = "") -> None:
+        """Order the file closed, after all frames published so far; a `shortfall` is its error then."""
         file = self.file
-        if file is not None and not file.closed.done() and not file.closing:
-            file.closing = True
-            self._data.publish(CaptureEnd(capture_id=file.order.capture_id, reason=reason))
+        if file is None or file.closed.done() or file.closing:
+            return
+        file.close_from_now()
+        file.shortfall = shortfall
+        if file.waiting:
+            self._over(file, "")
+        else:
+            audience = Audience.writer if file.private else Audience.all
+            self._data.publish(CaptureEnd(capture_id=file.order.capture_id, reason=reason), audience=audience)
+
+    def give_up(self, file: CaptureFile, error: str) -> None:
+        """End a file that could not be ordered."""
+        self._over(file, error)
+
+    def flush(self, file: CaptureFile) -> Future[None]:
+        """Order all frames published so far into the file; ends when they are there."""
+        done: Future[None] = Future()
+        number = next(self._flushes)
+        file.flushes[number] = done
+        self._data.publish(Flush(capture_id=file.order.capture_id, flush=number), audience=Audience.writer)
+        if file.over:
+            self._answer_flushes(file)  # it ended meanwhile
+        return done
 
     def hear(self, report: Report) -> None:
         """Take a report of the writer."""
@@ -134,38 +181,56 @@ class Recorder:
             log.warning("The writer reports on a capture that is not running: %s", report)
             return
         if isinstance(report, Written):
-            file.frames, file.missing = report.frames, report.missing
+            file.frames, file.missing, file.swmr = report.frames, report.missing, report.swmr
+            if report.filename:
+                file.name, file.number = report.filename, report.number
             self._on_written(report)
+            if (flushed := file.flushes.pop(report.flush, None)) is not None:
+                flushed.set_result(None)
         elif isinstance(report, Opened):
             if not file.opened.done():
-                if not file.closing:
+                file.name, file.number = report.filename, report.number
+                if not file.order.hold:
+                    file.order.filename = report.filename  # another number may have been free
+                if not file.closing and not file.private:
                     self._data.publish(file.order, audience=Audience.others)
                 file.opened.set_result(report.filename)
         elif isinstance(report, Failed):
             file.frames = report.frames
             self._over(file, report.error)
         elif isinstance(report, Closed):
-            file.frames = report.frames
-            asked = file.closing or 0 < file.order.frames <= report.frames
-            self._over(file, "" if asked else f"{report.filename} was closed by the writer before its end")
+            file.frames, file.seconds = report.frames, report.seconds
+            asked = file.closing or 0 < file.order.frames <= report.frames or bool(file.order.held)
+            self._over(file, file.shortfall if asked else f"{report.filename} was closed by the writer before its end")
 
     def _over(self, file: CaptureFile, error: str) -> None:
         """End a capture: show it first, then answer those who wait for it."""
         if file.over:
             return
         file.over, file.error = True, error
-        if file.is_open and (not file.closing or error):
+        if file.is_open and not file.private and (not file.closing or error != file.shortfall):
             # The writer ended it by itself (all frames, or an error): say so to the other subscribers too.
-            file.closing = True
             self._data.publish(
                 CaptureEnd(capture_id=file.order.capture_id, reason=error or "complete"), audience=Audience.others
             )
+        file.closing = True
         self._data.subscribers.forget_capture()
         self._on_change(file)
+        self._answer_flushes(file)
         if error:
             file.fail(error)
         elif not file.closed.done():
             file.closed.set_result(file.frames)
+
+    @staticmethod
+    def _answer_flushes(file: CaptureFile) -> None:
+        with contextlib.suppress(KeyError):  # another thread has answered the last one
+            while file.flushes:
+                _, done = file.flushes.popitem()
+                if file.error:
+                    done.set_exception(RecordingError(file.error))
+                else:
+                    done.set_result(None)
 
     def abandon(self, reason: str) -> None:
         """Leave a writer that does not answer; the next capture gets a new one."""
@@ -193,8 +258,8 @@ class Recorder:
     def _lost(self, reason: str) -> None:
         file = self.file
         self._data.subscribers.forget_writer()
-        if file is not None and not file.closed.done():
-            kept = f"{file.order.filename} is incomplete: it holds the {file.frames} frames flushed before"
+        if file is not None and not file.closed.done() and not file.waiting:
+            kept = f"{file.name or file.order.filename} is incomplete: it holds the {file.frames} frames flushed before"
             self._over(file, f"{reason}; {kept}")
 
     def shut_down(self, patience: float) -> None:

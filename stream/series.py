@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from xsp3ioc.stream.attributes import Value
 from xsp3ioc.stream.connection import Trigger
 from xsp3ioc.stream.messages import Block, Gap, Header, SeriesEnd
+from xsp3ioc.stream.recorder import CaptureFile
 from xsp3ioc.stream.subscribers import Audience
 
 
@@ -31,16 +33,26 @@ class Series:
     event_widths: NDArray[np.float64]
     """(channels,), ticks."""
     stop_on_overrun: bool = True
-    audience: Audience = Audience.others
-    """Who gets its blocks: the writer too, if it is recorded."""
-    recorded_from: int = 0
-    """Frames in the file when it began."""
     shown: bool = True
     """Whether displays follow it."""
     enabled: NDArray[np.bool_] | None = None
     """(channels,), which of them a whole frame needs; None: all."""
     read_attributes: Callable[[], dict[str, Value]] = dict
     """What is to be written beside the frames of a block that is read now."""
+    attributes: dict[str, Value] = field(default_factory=dict)
+    """The same of the block read last."""
+    file: CaptureFile | None = None
+    """Where it is written, or was: a file may end, and another one begin, in mid-series."""
+    audience: Audience = Audience.others
+    """Who gets its blocks: the writer too, while it is recorded."""
+    joining: deque[Callable[[Block], None]] = field(default_factory=deque)
+    """What the acquisition thread does before it hands on the next block."""
+    recorded_from: int = 0
+    """Frames in the file when it began there."""
+    written_before: int = 0
+    """Frames of it in files before that."""
+    unrecorded: int = 0
+    """Frames acquired that were for no file."""
     next: int = 0
     """Number of the next frame to read."""
     acquired: int = 0
@@ -76,8 +88,26 @@ class Series:
 
     @property
     def recorded(self) -> bool:
-        """Whether it was to be written to the server's file."""
-        return self.header.capture_id != 0
+        """Whether it was to be written to a file of the server, or a part of it."""
+        return self.file is not None
+
+    @property
+    def unwritten(self) -> int:
+        """Frames that were to be in a file and are not, or not yet."""
+        return max(0, self.acquired - self.unrecorded - self.written)
+
+    def record(self, file: CaptureFile, coming: int = 0) -> None:
+        """Have it written to `file` from now on, the last `coming` frames that were acquired included."""
+        self.file, self.audience, self.recorded_from = file, Audience.all, file.frames
+        self.unrecorded = self.acquired - coming - self.written
+        self.written_before = self.written
+        self.flushed.clear()
+
+    def audience_of(self, block: Block) -> Audience:
+        """Whom a block is for; called once for each, before it is handed on."""
+        while self.joining:
+            self.joining.popleft()(block)
+        return self.audience
 
     def time_remaining(self) -> float:
         """Seconds until its last frame is over; 0 where that is not known."""

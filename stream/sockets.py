@@ -259,7 +259,8 @@ class DataSocket(_Socket):
         if hello.credit < 1:
             raise ProtocolError(f"credit {hello.credit} is below 1")
         writer = bool(self._token) and hmac.compare_digest(hello.token.encode(), self._token.encode())
-        self.subscribers.join(Subscriber(identity, hello.name[:64], min(hello.credit, MOST_CREDIT), writer))
+        credit = min(hello.credit, MOST_CREDIT)
+        self.subscribers.join(Subscriber(identity, hello.name[:64], credit, writer, hello.library[:24]))
         log.info("Subscriber %r joined the data socket", hello.name[:64])
         self._on_change("")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from xsp3ioc.stream.commands import Command
-from xsp3ioc.stream.file_commands import FileCommands
+from xsp3ioc.stream.file_series import FileSeries
 from xsp3ioc.stream.life import State
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.series import Series, SeriesError
@@ -16,7 +16,7 @@ STOP_ANSWER = 0.8
 """Seconds after which a stop is answered, whatever it waits for; a later stop gives that up."""
 
 
-class Stopping(SystemCommands, FileCommands):
+class Stopping(SystemCommands, FileSeries):
     """How a series is told to end, and what its users hear while it does not."""
 
     data: DataSocket
@@ -76,7 +76,7 @@ class Stopping(SystemCommands, FileCommands):
         if series is None:
             return "Stop waits for the start of the series"
         if series.recorded and not series.flushed.is_set():
-            left = series.acquired - series.written
+            left = series.unwritten
             return f"Stop waits for the file writer: {left} frames are not written; stop again to abandon the file"
         behind = [known.name for known in self.data.subscribers.select() if known.waiting]
         if self.state is State.finishing and behind:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xsp3ioc.stream.file_commands import chunk_frames, full_file_name
+from xsp3ioc.stream.file_names import chunk_frames, full_file_name, missing_levels, number_pattern
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,32 @@ def test_any_template_is_refused_or_makes_a_name(template):
         assert "FileTemplate" in str(error)
     else:
         assert len(name) < 2000
+        pattern = number_pattern(template, "/data/", "x")
+        assert not pattern or pattern % 7 == name
+
+
+@pytest.mark.parametrize(
+    ("template", "path", "name", "made"),
+    [
+        ("%s%s%d.hdf5", "/data/", "x", "/data/x8.hdf5"),
+        ("%s%s_100%%_%4.4ld", "/data/", "x", "/data/x_100%_0008"),
+        ("%s%s_%d", "/50%d/", "100%", "/50%d/100%_8"),
+    ],
+)
+def test_patterns_make_names_of_numbers(template, path, name, made):
+    assert number_pattern(template, path, name) % 8 == made == full_file_name(template, path, name, 8)
+
+
+@pytest.mark.parametrize("template", ["%s%s.h5", "%sfixed_100%%", "/elsewhere/file"])
+def test_names_without_a_number_have_no_pattern(template):
+    assert number_pattern(template, "/data/", "x") == ""
+
+
+@pytest.mark.parametrize(
+    ("allowed", "levels"), [(0, 0), (-3, 3), (1, 4), (2, 3), (4, 1), (5, 0), (32, 0)]
+)
+def test_levels_of_directories_count_from_the_leaf(allowed, levels):
+    assert missing_levels(allowed, "/a/b/c/d/x.h5") == levels
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,13 @@ class Rig:
         ca = self.ca
         ca.set(HDF1__FilePath=str(self.files), HDF1__FileName=name, HDF1__FileTemplate="%s%s_%d.h5")
         ca.set(HDF1__NumCapture=frames, **settings)
-        ca.begin("HDF1:Capture", 1, "capture")
-        ca.wait_for("HDF1:Capture_RBV", 1)
-        return ca.get("HDF1:FullFileName_RBV")
+        return self.capture_as_set()
+
+    def capture_as_set(self):
+        """The same with the settings as they are."""
+        self.ca.begin("HDF1:Capture", 1, "capture")
+        self.ca.wait_for("HDF1:Capture_RBV", 1)
+        return self.ca.get("HDF1:FullFileName_RBV")
 
     def acquire(self, frames, exposure=0.001):
         """A series to its end: the ECA status of the put-callback."""

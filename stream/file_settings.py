@@ -1,0 +1,147 @@
+"""Settings of the file that need more than to be kept: what is refused, and what follows from them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from xsp3ioc.stream.commands import Commanded
+from xsp3ioc.stream.file_names import full_file_name, missing_levels
+from xsp3ioc.stream.file_parameters import BLOSC_CODECS, BLOSC_SHUFFLES
+from xsp3ioc.stream.recorder import Recorder
+
+FILTERS = {0: "none", 2: "szip", 3: "gzip", 4: "blosc", 5: "bslz4", 6: "lz4"}
+"""What the writer can do, by the number of the areaDetector's choice."""
+DISK_PATIENCE = 1.0
+"""Seconds for a file system to answer."""
+
+
+class FileSettingsCommands(Commanded):
+    """Puts to the settings of the records `HDF1:`."""
+
+    recorder: Recorder
+
+    # where
+
+    def _put_file_path(self, value: str, channel: int | None) -> None:
+        self._refuse_while_capturing("FilePath")
+        if value and not value.endswith("/"):
+            value += "/"
+        self.update("file_path", value)
+        self._show_path_exists(value)
+
+    def _put_file_name(self, value: str, channel: int | None) -> None:
+        if "/" in value:
+            raise ValueError(f"FileName = {value!r} has a slash; directories go into FilePath")
+        self.update("file_name", value)
+
+    def _put_file_template(self, value: str, channel: int | None) -> None:
+        full_file_name(value, "/", "x", 0)
+        self.update("file_template", value)
+
+    def _put_file_write_mode(self, value: int, channel: int | None) -> None:
+        if value != self.values["file_write_mode"]:
+            self._refuse_while_capturing("FileWriteMode")
+        self.update("file_write_mode", value)
+
+    @property
+    def _occupied(self) -> str:
+        """What is being written, or waits to be: words that follow "while"; empty if nothing is."""
+        file = self.recorder.file
+        if file is None or file.over:
+            return ""
+        if file.waiting:
+            return f"{file.order.filename} waits for its first frame"
+        return f"{file.name or file.order.filename} is being written"
+
+    def _refuse_while_capturing(self, what: str) -> None:
+        if self._occupied:
+            raise RuntimeError(f"{what} cannot change while {self._occupied}")
+
+    def _show_path_exists(self, path: str) -> None:
+        """Look whether the directory is there, make it if that is allowed, and show it."""
+        # In a thread of its own: a dead network file system answers never.
+        levels = missing_levels(self.values["file_create_directory"], path + "x")
+        found: list[tuple[bool, str]] = []
+        look = threading.Thread(target=lambda: found.append(_make_directory(path, levels)), daemon=True)
+        look.start()
+        look.join(DISK_PATIENCE)
+        exists, problem = found[0] if found else (False, "")
+        self.update("file_path_exists", exists)
+        if problem:
+            self.say(problem)
+        if not found:
+            raise OSError(f"FilePath {path}: the file system has not answered for {DISK_PATIENCE:g} s")
+
+    # how
+
+    def _put_file_compression(self, value: int, channel: int | None) -> None:
+        if value not in FILTERS:
+            names = self.parameters["file_compression"].choices
+            allowed = ", ".join(f"{names[number]} ({number})" for number in FILTERS)
+            raise ValueError(f"Compression = {names[value]} cannot be written; possible are {allowed}")
+        self.update("file_compression", value)
+
+    def _put_szip_pixels(self, value: int, channel: int | None) -> None:
+        if value % 2:
+            raise ValueError(f"SZipNumPixels = {value} is odd; szip takes even numbers from 2 to 32")
+        self.update("szip_pixels", value)
+
+    def _filter(self) -> tuple[str, dict[str, int | str]]:
+        """Name and options of the compression, as a capture has them."""
+        values = self.values
+        name = FILTERS[values["file_compression"]]
+        options: dict[str, dict[str, Any]] = {
+            "gzip": {"level": values["zlib_level"]},
+            "szip": {"pixels": values["szip_pixels"]},
+            "blosc": {
+                "codec": BLOSC_CODECS[values["blosc_compressor"]].lower(),
+                "shuffle": BLOSC_SHUFFLES[values["blosc_shuffle"]].lower(),
+                "level": values["blosc_level"],
+            },
+        }
+        return name, options.get(name, {})
+
+    def _put_file_position_mode(self, value: bool, channel: int | None) -> None:
+        if value:
+            raise ValueError("PositionMode = On: frames are written in the order in which they come")
+        self.update("file_position_mode", value)
+
+    def _put_file_layout(self, value: str, channel: int | None) -> None:
+        self.update_all(
+            {
+                "file_layout": value,
+                "file_layout_valid": not value.strip(),
+                "file_layout_message": "Not used: the layout of the file is fixed, see the documents"
+                if value.strip()
+                else "Default layout selected",
+            }
+        )
+
+    # how many
+
+    def _put_frames(self, value: int, channel: int | None) -> None:
+        self.update("frames", value)
+        if self.values["capture_frames_apart"] != 1:
+            self.update("capture_frames", value)
+
+    def _put_file_queue_size(self, value: int, channel: int | None) -> None:
+        self.update("file_queue_size", value)
+        self._show_queue()
+
+    def _show_queue(self) -> None:
+        """Show how much of the memory for frames is free."""
+
+
+def _make_directory(path: str, levels: int) -> tuple[bool, str]:
+    """Make at most `levels` directories that are missing; return whether it is there, and what went wrong."""
+    missing = [part for part in (Path(path), *Path(path).parents) if not part.exists()]
+    if not path or not missing or len(missing) > levels:
+        return os.path.isdir(path), ""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        return False, f"FilePath {path} cannot be made: {error.strerror}"
+    return True, ""
