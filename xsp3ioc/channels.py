@@ -264,8 +264,11 @@ class ChannelTable(dict[str, Any]):
         """Show an update on every record of its parameter."""
         if not update.refused:
             self._told[update.name, update.index] = update.time, update.severity
+        channels = self._by_parameter.get(update.name)
+        if not channels:
+            return
         stamp = caproto.TimeStamp.from_unix_timestamp(update.time)
-        for channel in self._by_parameter.get(update.name, ()):
+        for channel in channels:
             record = channel.record
             if not covers(update.index, record.index):
                 continue
