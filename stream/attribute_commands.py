@@ -60,10 +60,14 @@ class AttributeCommands(FileCommands):
         self._definitions[whose] = definitions
         self._standard[whose] = text is None
         self.update_all({f"{whose}_file": file, f"{whose}_macros": macros, f"{whose}_status": int(Status.good)})
+        self._definitions_changed()
         order = self._open_order()
         if order is not None and self._set() != order.attributes:
             self.say(f"The new NDAttributes are for the next file; {order.filename} keeps its own")
         return self.record_values.want(self._wanted())
+
+    def _definitions_changed(self) -> None:
+        """Tell whoever else shows attributes."""
 
     def _find_text(self, file: str) -> str | None:
         """Return the XML text that is meant; None: the standard set."""
@@ -135,17 +139,24 @@ class AttributeCommands(FileCommands):
 
     def _reader(self, attribute: Attribute, settings: Mapping[str, Any]) -> Callable[[], Value]:
         if attribute.type == EPICS_PV:
-            latest = self.record_values.latest
-            wanted, plain = Wanted(attribute.source, attribute.is_text), Wanted(attribute.source)
-            return lambda: value if (value := latest(wanted)) is not None else latest(plain)
-        name, text = parameter_name(attribute.source), attribute.is_text
-        parameter = self.parameters[name]
+            return self._record_reader(attribute)
+        name = parameter_name(attribute.source)
         if name in FIXED_BY_SERIES:  # a put to it in mid-series is for the next one
-            constant = as_written(parameter, settings[name], text)
+            constant = as_written(self.parameters[name], settings[name], attribute.is_text)
             return lambda: constant
+        return self._parameter_reader(name, attribute.addr, attribute.is_text)
+
+    def _record_reader(self, attribute: Attribute) -> Callable[[], Value]:
+        latest = self.record_values.latest
+        wanted, plain = Wanted(attribute.source, attribute.is_text), Wanted(attribute.source)
+        return lambda: value if (value := latest(wanted)) is not None else latest(plain)
+
+    def _parameter_reader(self, source: str, addr: int, as_text: bool) -> Callable[[], Value]:
+        name = parameter_name(source)
+        parameter = self.parameters[name]
         if parameter.per_channel:
-            return lambda: as_written(parameter, self.values[name][attribute.addr], text)
-        return lambda: as_written(parameter, self.values[name], text)
+            return lambda: as_written(parameter, self.values[name][addr], as_text)
+        return lambda: as_written(parameter, self.values[name], as_text)
 
     def _show_missing(self, missing: list[str]) -> None:
         severity = Severity.minor if missing else None

@@ -25,7 +25,7 @@ def _status(pv: str, default: int) -> Parameter:
 
 
 class AttributeParameters:
-    """The detector's set, and one of the file alone that goes over it."""
+    """The detector's set, one of the file alone that goes over it, and what scalers show of them."""
 
     attributes_file = _file(
         "NDAttributesFile",
@@ -39,3 +39,6 @@ class AttributeParameters:
     )
     file_attributes_macros = _macros("/HDF1:NDAttributesMacros")
     file_attributes_status = _status("/HDF1:NDAttributesStatus", 1)
+    scaler_attribute = Parameter(
+        "", "Attribute that the scaler shows", pv="/C{chan}SCA:{sca}:AttrName", length=256, per_channel=True, per="sca"
+    )

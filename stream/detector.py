@@ -29,6 +29,7 @@ from xsp3ioc.stream.recorder import CaptureFile, Recorder
 from xsp3ioc.stream.roi_analysis import RoiAnalysis
 from xsp3ioc.stream.roi_commands import RoiCommands
 from xsp3ioc.stream.scaler_analysis import ScalerAnalysis
+from xsp3ioc.stream.scaler_attributes import ScalerAttributes
 from xsp3ioc.stream.scaler_commands import ScalerCommands
 from xsp3ioc.stream.series import Series, SeriesError
 from xsp3ioc.stream.sockets import DataSocket, MonitorSocket, Reply
@@ -55,7 +56,7 @@ class Places:
     monitor_port: int = 9998
 
 
-class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, Energies):
+class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, ScalerAttributes, Energies):
     """Parameters and commands; `put` asks for a change, `subscribe` hears of every change, from any thread."""
 
     def __init__(self, system: System, places: Places, pool_bytes: int = 1 << 30) -> None:

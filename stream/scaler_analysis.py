@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,8 @@ class ScalerAnalysis:
         self._filled = 0
         self._lock = threading.Lock()
         """Guards the frames that wait, and the sums."""
+        self.arrange: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None
+        """Makes of what the scalers are, (..., channels, 11), what the records are told to show; None: that."""
 
     def begin(self, header: Header) -> None:
         """Hear that a series begins."""
@@ -114,7 +117,7 @@ class ScalerAnalysis:
             values[..., PERCENT] = dead_time_percent(scalers, self._event_widths)
         else:
             values[..., PERCENT] = percent_of_factors(factors)
-        return values
+        return values if self.arrange is None else self.arrange(values)
 
     def erase(self) -> None:
         """Zero values and sums; the series go on."""
@@ -123,7 +126,8 @@ class ScalerAnalysis:
         with self._lock:
             self._fold()
             self._sums[:] = 0
-        self._store.update_all({"scaler": blank, "scaler_sum": np.zeros_like(blank)})
+        shown = blank if self.arrange is None else self.arrange(blank)
+        self._store.update_all({"scaler": shown, "scaler_sum": np.zeros_like(blank)})
 
     def reset(self, channel: int) -> None:
         """Zero a channel's values and sums."""

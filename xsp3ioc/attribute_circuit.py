@@ -43,6 +43,8 @@ class RecordCircuit:
         self._circuit = caproto.VirtualCircuit(caproto.CLIENT, server, 0)
         self._subscriptions: dict[int, Wanted] = {}
         self._writer: asyncio.StreamWriter | None = None
+        self._understood = False
+        """It has said something that a server says."""
 
     def add(self, wanted: Wanted) -> None:
         """Follow a record."""
@@ -83,18 +85,18 @@ class RecordCircuit:
                     if command is caproto.DISCONNECTED:
                         raise ConnectionResetError("closed by the server")
                     self._process(command)
+                    self._understood = True
         finally:
             writer.close()
 
     async def _read(self, reader: asyncio.StreamReader) -> bytes:
+        if not self._understood:
+            return await asyncio.wait_for(reader.read(LARGEST), CONNECT_PATIENCE)
         try:
             return await asyncio.wait_for(reader.read(LARGEST), SILENCE)
         except asyncio.TimeoutError:
             self._send(caproto.EchoRequest())
-        try:
-            return await asyncio.wait_for(reader.read(LARGEST), ECHO_PATIENCE)
-        except asyncio.TimeoutError:
-            raise ConnectionResetError(f"no word for {SILENCE + ECHO_PATIENCE:g} s") from None
+        return await asyncio.wait_for(reader.read(LARGEST), ECHO_PATIENCE)
 
     def _send(self, *commands: Any) -> None:
         if self._writer is not None:

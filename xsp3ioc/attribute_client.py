@@ -146,7 +146,7 @@ class RecordClient:
         try:
             await circuit.run()
         except (OSError, asyncio.TimeoutError) as error:
-            log.info("The connection to %s:%d is lost: %s", *circuit.server, error)
+            log.info("The connection to %s:%d is lost: %s", *circuit.server, str(error) or "no answer")
         except Exception as problem:
             log.warning("Closing the connection to %s:%d, which is no Channel Access: %s", *circuit.server, problem)
         finally:

@@ -344,6 +344,70 @@ def test_its_own_file_of_the_standard_name(rig):
     assert "CHAN1SCA0" in names_in(written(rig, "standard again"))
 
 
+# what scalers show
+
+
+@pytest.fixture
+def own_names(rig):
+    """Each scaler shows again what it is made for."""
+    yield
+    for scaler, end in enumerate([*(f"SCA{n}" for n in range(8)), "EventWidth", "DTFactor", "DTPercent"]):
+        rig.ca.put(f"C2SCA:{scaler}:AttrName", f"CHAN2{end}")
+
+
+def scalers(rig, *numbers):
+    return [rig.ca.get(f"C2SCA:{number}:Value_RBV") for number in numbers]
+
+
+def test_scalers_show_what_they_are_named_after(rig, outside, own_names):
+    ca = rig.ca
+    ca.set(
+        NDAttributesFile=xml(
+            record("energy", "BL:energy"),
+            'name="dead" type="PARAM" source="XSP3_CHAN_DTPERCENT" addr="3"',
+            'name="exposure" type="PARAM" source="ACQ_TIME"',
+            'name="rate" type="PARAM" source="input_rate" addr="1"',
+            'name="seven" type="CONST" source="7"',
+        )
+    )
+    names = {0: "CHAN1SCA4", 1: "energy", 2: "dead", 3: "exposure", 4: "rate", 5: "seven", 9: "CHAN4DTFactor"}
+    for scaler, name in names.items():
+        assert ca.put(f"C2SCA:{scaler}:AttrName", name)[0] == 1
+        assert ca.read(f"C2SCA:{scaler}:AttrName_RBV").severity == 0
+        assert ca.get(f"C2SCA:{scaler}:AttrName_RBV") == name
+    ca.set(C2SCA__Reset=1, C2SCA__TS__TSNumPoints=10)
+    ca.begin("C2SCA:TS:TSAcquire", 1, "series")
+    path = written(rig, "named", (10,), 0.002)
+    file = Written(path)
+    assert ca.put_status("series") == 1
+    last = file.scalers(9, 1)[0]
+    shown = scalers(rig, 0, 1, 2, 3, 5, 6, 9)
+    expected = [last[0, 4], 7.112, file["dead_time_percent"][9, 3], 0.002, 7, last[1, 6]]
+    np.testing.assert_allclose(shown, [*expected, file["dead_time_correction"][9, 3]])
+    assert scalers(rig, 4) == [ca.get("C2:ICR_RBV")]
+    np.testing.assert_array_equal(ca.get("C2SCA:0:TSArrayValue"), file["all_good"][:, 0])
+    np.testing.assert_array_equal(ca.get("C2SCA:1:TSArrayValue"), np.full(10, 7.112))
+    assert ca.get("C2SCA:0:ValueSum_RBV") == file["all_good"][:, 0].sum()
+    assert ca.get("C1SCA:0:Value_RBV") == last[0, 0]
+
+
+def test_a_scaler_that_nothing_is_known_of(rig, own_names):
+    """It is 0, and says so; until there is something of that name."""
+    ca = rig.ca
+    assert ca.put("C2SCA:3:AttrName", "CHAN5SCA0")[0] == 1
+    assert rig.message() == "C2SCA:3:AttrName: there is no attribute 'CHAN5SCA0' now; the scaler is 0 until there is"
+    assert (ca.get("C2SCA:3:AttrName_RBV"), ca.read("C2SCA:3:AttrName_RBV").severity) == ("CHAN5SCA0", 1)
+    assert rig.acquire(3) == 1
+    assert scalers(rig, 3) == [0]
+    assert scalers(rig, 0)[0] > 0
+    ca.set(NDAttributesFile=xml('name="CHAN5SCA0" type="CONST" source="42"'))
+    assert ca.read("C2SCA:3:AttrName_RBV").severity == 0
+    assert rig.acquire(3) == 1
+    assert scalers(rig, 3) == [42]
+    ca.set(NDAttributesFile="XSP3.xml")
+    assert ca.read("C2SCA:3:AttrName_RBV").severity == 1
+
+
 # refusals
 
 
