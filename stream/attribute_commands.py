@@ -61,6 +61,11 @@ class AttributeCommands(FileCommands):
         self._standard[whose] = text is None
         self.update_all({f"{whose}_file": file, f"{whose}_macros": macros, f"{whose}_status": int(Status.good)})
         self._definitions_changed()
+        series = self.series
+        if series is not None and series.file is None:
+            # A file may be opened in the middle of it, and has the new ones.
+            both = series.header.attributes.with_more(self._set().attributes)
+            series.read_attributes = self._attribute_reader(msgspec.structs.replace(series.header, attributes=both))
         order = self._open_order()
         if order is not None and self._set() != order.attributes:
             self.say(f"The new NDAttributes are for the next file; {order.filename} keeps its own")
@@ -91,7 +96,7 @@ class AttributeCommands(FileCommands):
     def _open_order(self) -> Capture | None:
         """Return the order of the file that is being written, if one is: what that has cannot change any more."""
         file = self.recorder.file
-        return None if file is None or file.over else file.order
+        return None if file is None or file.over or file.waiting else file.order
 
     def _set(self) -> AttributeSet:
         """Return what the next file has."""
@@ -123,8 +128,9 @@ class AttributeCommands(FileCommands):
 
     def _with_attributes(self, header: Header) -> Header:
         """Return the header of a series that begins now with the attributes that its frames have."""
-        order = self._open_order() if header.capture_id else None
-        return msgspec.structs.replace(header, attributes=self._set() if order is None else order.attributes)
+        order = self._open_order()
+        ours = order is not None and order.capture_id == header.capture_id
+        return msgspec.structs.replace(header, attributes=order.attributes if order and ours else self._set())
 
     def _attribute_reader(self, header: Header) -> Callable[[], dict[str, Value]]:
         """Return what makes the values of the attributes of a series, those that the writer cannot know, by name."""

@@ -287,6 +287,30 @@ def test_a_server_that_goes_and_comes_back(rig, beamline):
         beamline.process.send_signal(signal.SIGCONT)
 
 
+def test_a_file_in_the_middle_of_a_series(rig):
+    """It has what was asked for last; and so has one that is opened lazily."""
+    ca = rig.ca
+    rig.begin(400, 0.01)
+    ca.wait_above("det1:ArrayCounter_RBV", 3)
+    ca.set(NDAttributesFile=xml(record("energy", "BL:energy"), 'name="c" type="CONST" source="1"'))
+    path = rig.capture("in the middle", 10)
+    assert ca.put_status("capture") == 1
+    assert ca.put("det1:Acquire", 0)[0] == 1
+    energy, constant = read(path, "energy", "c")
+    np.testing.assert_array_equal(energy, np.full(10, 7.112))
+    assert constant.tolist() == [b"1"] * 10
+    ca.set(HDF1__LazyOpen=1)
+    try:
+        rig.capture("lazy", 5)
+        ca.set(NDAttributesFile=xml(record("count", "BL:count")))
+        assert "keeps its own" not in rig.message()
+        assert rig.acquire(5) == 1
+        assert ca.put_status("capture") == 1
+    finally:
+        ca.set(HDF1__LazyOpen=0)
+    np.testing.assert_array_equal(read(ca.get("HDF1:FullFileName_RBV"), "count")[0], np.full(5, 5.0))
+
+
 # files, macros, the file plugin's own set
 
 
