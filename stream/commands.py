@@ -121,7 +121,11 @@ class CommandQueue:
                 command.began = time.monotonic()
                 self.current = command
                 self.interrupted.clear()
-            self._execute(command)
+            try:
+                self._execute(command)
+            except Exception as error:  # whatever it is, the next put must not wait for ever
+                log.exception("Put of %s failed", command.name)
+                command.fail(error)
             with self._filled:
                 if self._thread is not mine:
                     return
@@ -175,7 +179,7 @@ class Commanded(Store, ABC):
         old = None
         try:
             self._check_index(parameter, index)
-            old = self.values[name] if index is None else self.values[name][index]
+            old = self.get(name, index)
             value = parameter.convert(command.value)
             handler = getattr(self, f"_put_{name}", None)
             pending = None

@@ -50,7 +50,23 @@ class RoiCommands(Commanded):
 
     def _define(self, name: str, value: int, index: Roi) -> None:
         self.update(name, value, index=index)
+        self.renew("roi_first", index)
+        self.renew("roi_last", index)
         self._rois.redefine(index[0])
+
+    def _get_roi_first(self, index: Roi) -> int:
+        return self.values["roi_min_x"][index]
+
+    def _get_roi_last(self, index: Roi) -> int:
+        return max(0, self.values["roi_min_x"][index] + self.values["roi_size_x"][index] - 1)
+
+    def _put_roi_first(self, value: int, index: Roi) -> None:
+        size = self.values["roi_min_x"][index] + self.values["roi_size_x"][index] - value
+        self._define("roi_min_x", value, index)
+        self._define("roi_size_x", max(0, size), index)
+
+    def _put_roi_last(self, value: int, index: Roi) -> None:
+        self._define("roi_size_x", max(0, value + 1 - self.values["roi_min_x"][index]), index)
 
     def _put_roi_reset(self, value: bool, index: Roi) -> None:
         if value:

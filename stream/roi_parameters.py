@@ -41,6 +41,13 @@ class RoiParameters:
     roi_size_x = _roi(0, "SizeX", "Bins; those beyond the spectrum do not count", unit="bins", low=0, high=BINS)
     roi_min_y = _roi(0, "MinY", "Not used: a spectrum has one row", low=0)
     roi_size_y = _roi(0, "SizeY", "Not used: a spectrum has one row", low=0)
+    roi_first = _roi(
+        0, "FirstX", "First bin; the last one stays where it is", unit="bin", low=0, high=BINS - 1, command=True,
+        derived=True,
+    )  # fmt: skip
+    roi_last = _roi(
+        0, "LastX", "Last bin, inclusive", unit="bin", low=0, high=BINS - 1, command=True, derived=True
+    )
     roi_background = _roi(
         0, "BgdWidth", "Bins inside each end of the ROI that are background", unit="bins", low=0, high=BINS
     )

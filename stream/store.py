@@ -128,7 +128,7 @@ class Store(Declared):
     def show_refused(self, name: str, index: Index = None) -> None:
         """Show the value again, its setpoint INVALID until the next good put."""
         with self._lock:
-            value = self.values[name] if index is None else self.values[name][index]
+            value = self.get(name, index)
             self._tell(Update(name, value, time.time(), index, Severity.invalid, refused=True))
 
     def _tell(self, update: Update) -> None:

@@ -22,7 +22,7 @@ VENDOR: tuple[tuple[str, Rename], ...] = (
     (r"C(\d+)_SCA(\d+):(\w+)", _same(r"C\1SCA:\2:\3")),
     (r"C(\d+)_ROI(\d+):Value_RBV", _same(r"MCA\1ROI:\2:Total_RBV")),
     (r"C(\d+)_ROI(\d+):(\w+)", _same(r"MCA\1ROI:\2:\3")),
-    (r"C(\d+)_MCA_ROI(\d+)_LLM(\w*)", _same(r"MCA\1ROI:\2:MinX\3")),
+    (r"C(\d+)_MCA_ROI(\d+)_LLM(\w*)", _same(r"MCA\1ROI:\2:FirstX\3")),
     (r"C(\d+)_MCA_ROI(\d+)_HLM(\w*)", _same(r"MCA\1ROI:\2:LastX\3")),
     (r"C(\d+)_DTFactor_RBV", _same(r"C\1:DTFactor_RBV")),
     (r"C(\d+)_PluginControlVal(ExtraROI)?", _same(r"MCA\1ROI:EnableCallbacks")),

@@ -29,7 +29,7 @@ def test_names_of_areadetector_2(old, new):
     [
         ("C2_SCA3:Value_RBV", "C2SCA:3:Value_RBV"),
         ("C2_ROI14:Value_RBV", "MCA2ROI:14:Total_RBV"),
-        ("C2_MCA_ROI1_LLM", "MCA2ROI:1:MinX"),
+        ("C2_MCA_ROI1_LLM", "MCA2ROI:1:FirstX"),
         ("ARR12:ArrayData", "MCA12:ArrayData"),
         ("ARRSUM1:ArrayData", "MCASUM1:ArrayData"),
         ("HDF5:Capture", "HDF1:Capture"),
@@ -60,3 +60,18 @@ def test_old_names_reach_the_records_of_today(start_server, legacy):
     names = ["C1SCA1:Value_RBV", "ARR2:ArrayData", "HDF5:Capture", "C9_SCA0:Value_RBV", "NumImages"]
     seen = Client(server.environment, read_old, server.prefix, names).result()
     assert seen == (([True, True, True, False, True], 7) if legacy else ([True, False, False, False, False], None))
+
+
+def set_limits(prefix):
+    low, high, first, size = pvs(prefix, "C2_MCA_ROI3_LLM", "C2_MCA_ROI3_HLM", "MCA2ROI:3:MinX", "MCA2ROI:3:SizeX")
+    seen = []
+    for pv, value in ((high, 500), (low, 400), (high, 450), (low, 460)):
+        pv.put(value, wait=True)
+        seen.append((first.get(use_monitor=False), size.get(use_monitor=False)))
+    return seen
+
+
+def test_limits_of_a_roi_by_its_first_and_last_bin(start_server):
+    server = start_server(server={"legacy_names": True})
+    seen = Client(server.environment, set_limits, server.prefix).result()
+    assert seen == [(0, 501), (400, 101), (400, 51), (460, 0)]
