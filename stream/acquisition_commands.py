@@ -70,7 +70,11 @@ class AcquisitionCommands(Stopping, AttributeCommands):
         self.update_all(dict.fromkeys(COUNTERS, 0) | {"soft_trigger": False})
         self.say("Acquiring Data")
         self.update_all({"acquire": True, "acquire_busy": True})
-        self._acquisition.start()
+        try:
+            self._acquisition.start()
+        except RuntimeError as error:  # no more threads
+            self._fault(f"series {series.id} cannot be read: {error}")
+            raise
         return series.done
 
     def _start(self, sdk: Xspress3, series: Series) -> None:

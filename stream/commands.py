@@ -176,10 +176,10 @@ class Commanded(Store, ABC):
             return
         name, index = command.name, command.index
         parameter = self.parameters[name]
-        old = None
+        old, found = None, False
         try:
             self._check_index(parameter, index)
-            old = self.get(name, index)
+            old, found = self.get(name, index), True
             value = parameter.convert(command.value)
             handler = getattr(self, f"_put_{name}", None)
             pending = None
@@ -195,9 +195,9 @@ class Commanded(Store, ABC):
                 self.say(f"{label} = {parameter.text(value)} is for the next series")
         except Exception as raised:
             error = raised
-            if parameter.label in str(raised):
+            if found and type(raised) is ValueError:
                 # The declaration speaks of all channels; this is about one.
-                error = type(raised)(str(raised).replace(parameter.label, parameter.label_of(index)))
+                error = ValueError(str(raised).replace(parameter.label, parameter.label_of(index)))
             if self._queue.left_behind:
                 log.error("%s, given up before, has ended: %s", parameter.label, error)
                 return
@@ -206,9 +206,11 @@ class Commanded(Store, ABC):
             if command.who == WATCHDOG:
                 log.debug("%s: %s", parameter.label, error)
             else:
-                was = None if old is None else said(old, parameter)
-                note(command.who, parameter.label_of(index), said(command.value, parameter), was, error)
-                self.refuse(name, index, error)
+                was = said(old, parameter) if found else None
+                label = parameter.label_of(index) if found else parameter.label
+                note(command.who, label, said(command.value, parameter), was, error)
+                if found:
+                    self.refuse(name, index, error)
             command.fail(error)
             return
         if pending is None:

@@ -133,7 +133,10 @@ class Store(Declared):
 
     def _tell(self, update: Update) -> None:
         for listener in self._listeners:
-            listener(update)
+            try:
+                listener(update)
+            except Exception:  # a face that fails must not stop the detector
+                log.exception("Update of %s cannot be shown", update.name)
 
     @staticmethod
     def _severity(parameter: Parameter, value: Any) -> Severity:

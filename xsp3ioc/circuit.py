@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 BUNDLE = 64
 """Replies that are sent together; then other clients have their turn. A screen connects thousands of records."""
+GET_PATIENCE = 0.5
+"""Seconds that a get waits for the put before it."""
 LONGEST_MESSAGE = 16 << 20
 """Bytes of one request; more is no Channel Access client."""
 
@@ -134,7 +136,7 @@ class Circuit(server.VirtualCircuit):
             case caproto.WriteRequest() | caproto.WriteNotifyRequest():
                 return self._write(command)
             case caproto.ReadNotifyRequest() | caproto.ReadRequest() if begun := self._begun.get(command.sid):
-                self._when_shown(begun, partial(self._read_later, command))
+                self._read_behind(begun, command)
                 return []
             case caproto.EventsOffRequest() | caproto.EventsOnRequest():
                 self.outbox.pause(isinstance(command, caproto.EventsOffRequest))
@@ -195,8 +197,18 @@ class Circuit(server.VirtualCircuit):
         if self._begun.get(sid) is begun:
             del self._begun[sid]
 
-    def _read_later(self, command: Any, begun: Future[Any]) -> None:
-        self.tasks.create(self._read(command))
+    def _read_behind(self, begun: Future[Any], command: Any) -> None:
+        """Read when the write before it is shown; a write that takes long is not waited for."""
+        reading = False
+
+        def read(_: Any = None) -> None:
+            nonlocal reading
+            if not reading:
+                reading = True
+                self.tasks.create(self._read(command))
+
+        self._when_shown(begun, read)
+        asyncio.get_running_loop().call_later(GET_PATIENCE, read)
 
     async def _read(self, command: Any) -> None:
         if self.connected and command.sid in self.circuit.channels_sid:

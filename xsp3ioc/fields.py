@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -34,6 +35,9 @@ Maker = Callable[["Served", Record], caproto.ChannelData]
 
 class _Field:
     writer: Callable[..., Any] | None = None
+    low: float = -sys.float_info.max
+    high: float = sys.float_info.max
+    """What may be written."""
     _data: dict[str, Any]
 
     def check_access(self, hostname: str, username: str) -> AccessRights:
@@ -50,6 +54,8 @@ class _Field:
             new = names.index(text)
         else:
             new = type(old)(float(text))
+        if not isinstance(new, str) and not self.low <= new <= self.high:  # no number is neither
+            raise ValueError(f"{new} is outside {self.low:g}..{self.high:g}")
         self._data["value"] = new
         return new
 
@@ -65,9 +71,24 @@ class NumberField(_Field, caproto.ChannelDouble):
 class CountField(_Field, caproto.ChannelInteger):
     """A field of a whole number."""
 
+    low, high = -(2**31), 2**31 - 1
+
+
+class DigitsField(CountField):
+    """How many digits are shown."""
+
+    low, high = 0, 15
+
 
 class MenuField(_Field, caproto.ChannelEnum):
     """A field with choices."""
+
+    low = 0
+
+    @property
+    def high(self) -> float:  # type: ignore[override]
+        """Number of the last choice."""
+        return len(self.enum_strings) - 1
 
 
 class LengthField(CountField):
@@ -161,7 +182,7 @@ _MAKERS: dict[str, Maker] = {
     "DESC": _text(lambda record: record.doc),
     "RTYP": _text(lambda record: record.record_type),
     "EGU": _text(lambda record: record.unit, _UNITS),
-    "PREC": _count(lambda record: record.precision),
+    "PREC": lambda _, record: DigitsField(value=record.precision),
     "HOPR": _number(lambda record: record.display_limits[1]),
     "LOPR": _number(lambda record: record.display_limits[0]),
     "DRVH": _number(lambda record: record.drive_limits[1]),

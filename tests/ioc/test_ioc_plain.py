@@ -68,3 +68,17 @@ def write_field(prefix):
 
 def test_fields_keep_what_is_written(toy, libca):
     assert libca(write_field, toy.prefix) == [".5 second", "Dwell of the scan", "s", 6, 1, "Automatic"]
+
+
+def write_nonsense(prefix):
+    seen = []
+    for field, value in (("SCAN", 99), ("PREC", 100000), ("HOPR", float("nan")), ("HOPR", 7.0)):
+        pv = pvs(prefix, f"det1:AcquireTime.{field}", auto_monitor=False)
+        before = pv.get()
+        pv.put(value, wait=True)
+        seen.append(pv.get() == before)
+    return seen
+
+
+def test_fields_refuse_what_makes_no_sense(toy, libca):
+    assert libca(write_nonsense, toy.prefix) == [True, True, True, False]

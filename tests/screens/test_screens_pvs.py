@@ -72,7 +72,6 @@ def test_every_pv_is_there_for_every_channel(served):
     assert [name for name, described in served.items() if described is None] == []
 
 
-@pytest.mark.xfail(strict=False, reason="file, ROIs and time series are being made live")
 def test_nothing_on_the_screens_is_dead():
     dead = {record.name for record in all_records(parameters(Declared).values(), 1, "$(P)", "$(R)") if record.plain}
     named = set().union(*(pvs(load(path)) for path in FILES))

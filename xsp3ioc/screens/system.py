@@ -64,7 +64,6 @@ def _identity(panel: Panel) -> None:
     for title, name in (
         ("Maker", "Manufacturer_RBV"),
         ("Model", "Model_RBV"),
-        ("Serial number", "SerialNumber_RBV"),
         ("Firmware", "FirmwareVersion_RBV"),
         ("Library", "SDKVersion_RBV"),
         ("Server", "DriverVersion_RBV"),
@@ -119,12 +118,10 @@ def _format(panel: Panel) -> None:
     panel.set_state("Compression", named("/HDF1:Compression"))
     panel.set_number("zlib level", named("/HDF1:ZLevel"))
     panel.set_number("Frames per chunk", named("/HDF1:NumFramesChunks"))
-    panel.set_state("Chunk size by itself", named("/HDF1:ChunkSizeAuto"))
     panel.set_number("Flush every", named("/HDF1:NumFramesFlush"))
     panel.set_state("Open with first frame", named("/HDF1:LazyOpen"))
     panel.set_state("SWMR", named("/HDF1:SWMRMode"))
     panel.show_text("SWMR is", named("/HDF1:SWMRActive_RBV"))
-    panel.set_state("Store attributes", named("/HDF1:StoreAttr"))
     panel.set_text("Attributes (XML)", named("NDAttributesFile"), named("NDAttributesStatus"))
     panel.buttons(("Flush now", named("/HDF1:FlushNow"), 1))
 
