@@ -10,10 +10,13 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+"""What file systems without hard links answer."""
 _HDF5_ERRNO = re.compile(r"errno = (\d+)")
 
 
@@ -81,21 +84,49 @@ def keep(held: str, path: str, overwrite: bool) -> None:
     target = os.path.realpath(path)
     if provisional(path, overwrite) not in (path, target):
         shutil.copymode(target, held)
+    rename = os.replace if overwrite else _rename_to_new
     try:
-        os.replace(held, target)
+        rename(held, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        _move_across(held, target)
+        _move_across(held, target, rename)
 
 
-def _move_across(held: str, target: str) -> None:
+def _rename_to_new(name: str, target: str) -> None:
+    """Rename a file, but never over another one, even one that was made a moment ago: FileExistsError."""
+    try:
+        try:
+            os.link(name, target)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            _rename_to_reserved(name, target)
+            return
+    except FileExistsError as error:
+        raise FileExistsError(errno.EEXIST, "exists already", target) from error
+    with contextlib.suppress(OSError):
+        os.unlink(name)
+
+
+def _rename_to_reserved(name: str, target: str) -> None:
+    """Do so where there are no hard links: who makes the empty file first has the name."""
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    try:
+        os.replace(name, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(target)
+        raise
+
+
+def _move_across(held: str, target: str, rename: Callable[[str, str], None]) -> None:
     """Copy a file to another file system, under its name only when it is whole."""
     copy = hidden(target)
     try:
         shutil.copyfile(held, copy)
         shutil.copymode(held, copy)
-        os.replace(copy, target)
+        rename(copy, target)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(copy)

@@ -1,6 +1,10 @@
+import errno
+import os
+import shutil
+
 import pytest
 
-from xsp3ioc.receivers.paths import confined, describe, numbered, prepare
+from xsp3ioc.receivers.paths import confined, describe, keep, numbered, prepare
 
 
 def refusal(path, **options):
@@ -68,3 +72,35 @@ def test_links_out_are_refused(tmp_path):
 def test_numbers_stand_before_the_extension(tmp_path):
     assert numbered(tmp_path / "x.h5", 0).name == "x.h5"
     assert numbered(tmp_path / "x.h5", 3).name == "x_3.h5"
+
+
+def without_links(*_):
+    raise OSError(errno.EOPNOTSUPP, "no hard links here")
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("other_file_system", [True, False])
+def test_what_another_program_made_meanwhile_is_not_replaced(tmp_path, monkeypatch, links, other_file_system):
+    held, path = tmp_path / ".held.h5", tmp_path / "x.h5"
+    if not links:
+        monkeypatch.setattr(os, "link", without_links)
+    if other_file_system:
+        if not os.access("/dev/shm", os.W_OK) or os.stat("/dev/shm").st_dev == os.stat(tmp_path).st_dev:
+            pytest.skip("there is no second file system")
+        held = type(held)(f"/dev/shm/xsp3ioc-test-{os.getpid()}.h5")
+    try:
+        held.write_text("held")
+        path.write_text("precious")  # after `prepare` has looked
+        with pytest.raises(FileExistsError) as caught:
+            keep(str(held), str(path), False)
+        assert describe(caught.value, str(path)) == f"{path} exists already"
+        assert (held.read_text(), path.read_text()) == ("held", "precious")
+        path.unlink()
+        keep(str(held), str(path), False)
+        assert path.read_text() == "held"
+        shutil.copyfile(path, held)
+        keep(str(held), str(path), True)
+        assert list(tmp_path.iterdir()) == [path]
+        assert not held.exists()
+    finally:
+        held.unlink(missing_ok=True)
