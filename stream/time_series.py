@@ -82,10 +82,14 @@ class TimeSeries:
         """Add frames of which nothing is known, if it runs."""
         if not self.running:
             return
-        self._rest, points = None, frames // self.average
-        kept = min(points, SHOWN)
-        times, values = np.full(kept, np.nan), np.full((kept, len(slots), self._kinds), np.nan)
-        self._store(times, values, tuple(slots), points)
+        begun = len(self._rest[0]) if self._rest is not None else 0
+        points, left = divmod(begun + frames, self.average)
+        self._store(*self._unknown(min(points, SHOWN), slots), tuple(slots), points)
+        # A point that lacks a frame is unknown: those behind the gap are of the frames that they would be of without.
+        self._rest = self._unknown(left, slots) if left else None
+
+    def _unknown(self, count: int, slots: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.full(count, np.nan), np.full((count, len(slots), self._kinds), np.nan)
 
     def _averaged(
         self, times: NDArray[np.float64], values: NDArray[np.float64]

@@ -101,6 +101,18 @@ def test_points_of_several_frames(step):
     assert one.values(3).tolist() == [1.375, 4.375, 7.375, 10.375]
 
 
+@pytest.mark.parametrize(("first", "gap"), [(4, 1), (4, 2), (4, 4), (3, 3), (3, 1), (5, 1), (1, 10)])
+def test_a_gap_does_not_shift_the_points_behind_it(first, gap):
+    whole, one = (series(100, average=3) for _ in range(2))
+    feed(whole, 0, 30)
+    feed(one, 0, first)
+    one.skip(gap, SLOTS)
+    feed(one, first + gap, 30 - first - gap)
+    expected = whole.values(3)
+    expected[first // 3 : -(-(first + gap) // 3)] = np.nan
+    np.testing.assert_array_equal(one.values(3), expected)
+
+
 def test_before_the_first_point_there_is_nothing():
     one = TimeSeries(kinds=5)
     feed(one, 0, 5)  # it does not run
