@@ -36,10 +36,10 @@ def main(arguments: list[str]) -> int:
     try:
         place = msgspec.json.decode(ask(options.monitor, "address")[0], type=Place)
         return _show(options.pv, place, _host(options.monitor))
+    except msgspec.MsgspecError:  # a ValueError too, most of the time
+        sys.stderr.write(f"xsp3ioc get: {options.monitor} answers, but not as a server of this version does\n")
     except (NoAnswerError, ReadError, ValueError) as error:
         sys.stderr.write(f"xsp3ioc get: {error}\n")
-    except msgspec.MsgspecError:
-        sys.stderr.write(f"xsp3ioc get: {options.monitor} answers, but not as a server of this version does\n")
     return 1
 
 

@@ -36,11 +36,11 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         lines = msgspec.json.decode(ask(options.monitor, "records", PATIENCE)[0], type=Lines).lines
+    except msgspec.MsgspecError:  # a ValueError too, most of the time
+        sys.stderr.write(f"xsp3ioc list: {options.monitor} answers, but not as a server of this version does\n")
+        return 1
     except (NoAnswerError, ValueError) as error:
         sys.stderr.write(f"xsp3ioc list: {error}\n")
-        return 1
-    except msgspec.MsgspecError:
-        sys.stderr.write(f"xsp3ioc list: {options.monitor} answers, but not as a server of this version does\n")
         return 1
     meant = [line for line in lines if _matches(line.name, options.pattern)]
     write_lines(meant, options.format)

@@ -6,8 +6,10 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
+import zmq
 from cli_command import refused, xsp3ioc
 from server_process import ServerProcess
 
@@ -143,6 +145,27 @@ def test_nobody_there(tmp_path, braced, command):
     assert "nobody answers at ipc://nobody" in nobody.stderr
     other = xsp3ioc(*command, "--monitor", braced.data, cwd=tmp_path)
     assert (other.returncode, len(other.stderr.splitlines())) == (1, 1)
+
+
+@pytest.mark.parametrize("command", [["list"], ["get", "x"]])
+@pytest.mark.parametrize("answer", [b"no JSON", b"{}", b'{"htype": "records", "lines": [1]}'])
+def test_a_server_of_another_version(tmp_path, command, answer):
+    context = zmq.Context()
+    server = context.socket(zmq.REP)
+    port = server.bind_to_random_port("tcp://127.0.0.1")
+
+    def serve():
+        server.recv()
+        server.send(answer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    result = xsp3ioc(*command, "--monitor", f"tcp://127.0.0.1:{port}", cwd=tmp_path)
+    thread.join(10)
+    context.destroy()
+    assert (result.returncode, result.stdout) == (1, "")
+    said = f"xsp3ioc {command[0]}: tcp://127.0.0.1:{port} answers, but not as a server of this version does\n"
+    assert result.stderr == said
 
 
 def test_libca_finds_a_name_with_braces(braced):
