@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import signal
@@ -190,8 +191,9 @@ def _answer_about_pvs(configuration: Configuration, detector: Detector, address:
     prefix, r = configuration.prefix, configuration.server.detector_prefix
     place = msgspec.json.encode(Place(address.tcp_port, prefix, r))
 
+    @functools.cache
     def lines() -> bytes:
-        # Made anew each time: it is asked seldom, and would be megabytes to keep.
+        # Megabytes that are kept: to make them takes all threads' turns for up to a second, and anybody may ask.
         table = pv_table(detector.parameters.values(), detector.channels, prefix, r)
         return msgspec.json.encode(Lines(table))
 
