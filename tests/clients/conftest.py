@@ -4,18 +4,8 @@ from __future__ import annotations
 
 import pytest
 from clients_session import Session
-from clients_waiting import WAITING
 from system_desk import Desk
 from system_rig import Rig
-
-
-def pytest_collection_modifyitems(items):
-    """Mark what cannot pass yet."""
-    for item in items:
-        for name in (item.name, item.name.split("[")[0]):
-            if reason := WAITING.get(f"{item.path.name}::{name}"):
-                item.add_marker(pytest.mark.xfail(strict=True, reason=reason))
-                break
 
 
 @pytest.fixture(scope="module")
