@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import NamedTuple
 
 from xsp3ioc.stream.attributes import Value
@@ -36,9 +37,10 @@ class RecordValues:
         self._settled = True
         """They have had their time to answer."""
         self._told: list[str] = []
+        self._telling = False
+        """A thread is with `on_missing`; it goes on until that has heard the truth."""
         self._lock = threading.Lock()
-        self._telling = threading.Lock()
-        """Held while `on_missing` is told, so that it hears the truth last."""
+        """Never held while others are called: who shows a value may hold a lock that they want."""
 
     def listen(self, listener: Listener) -> None:
         """Call `listener` with what is wanted now, and whenever that changes; it must not wait."""
@@ -86,14 +88,27 @@ class RecordValues:
         if waiting is self._waiting:
             self._settled = True
             self._tell()
-        with self._lock:
-            if not waiting.done():
-                waiting.set_result(None)
+        with contextlib.suppress(InvalidStateError):  # it has ended already
+            waiting.set_result(None)
 
     def _tell(self) -> None:
-        with self._telling:
-            with self._lock:
-                missing = sorted({one.pv for one, value in self._values.items() if value is None})
-            if missing != self._told:
-                self._told = missing
+        with self._lock:
+            if self._telling:
+                return
+            self._telling = True
+        while (missing := self._news()) is not None:
+            try:
                 self._on_missing(missing)
+            except BaseException:
+                self._telling = False
+                raise
+
+    def _news(self) -> list[str] | None:
+        """Return which records do not answer if nobody has been told; else None, and the telling ends."""
+        with self._lock:
+            missing = sorted({one.pv for one, value in self._values.items() if value is None})
+            if missing == self._told:
+                self._telling = False
+                return None
+            self._told = missing
+            return missing

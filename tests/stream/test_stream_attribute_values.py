@@ -1,5 +1,6 @@
 """The registry of records: who waits, for how long, and what is said of those that do not answer."""
 
+import threading
 from concurrent.futures import wait
 
 import pytest
@@ -77,3 +78,39 @@ def test_what_is_wanted_no_more_is_forgotten(values, told):
     assert values.want(frozenset()).done()
     assert told == [["B"], []]
     assert 0 < PATIENCE < 1
+
+
+def in_time(function, *arguments):
+    """Whether another thread comes to the end of it."""
+    thread = threading.Thread(target=function, args=arguments, daemon=True)
+    thread.start()
+    thread.join(20)
+    return not thread.is_alive()
+
+
+def test_who_is_told_may_wait_for_who_shows(told):
+    """As the lock of the detector's values: held by who shows one of them, wanted by who tells what is missing."""
+    store, telling = threading.Lock(), threading.Event()
+
+    def tell(missing):
+        telling.set()
+        with store:
+            told.append(missing)
+
+    values = RecordValues(tell)
+    values.listen(lambda wanted: None)
+    with store:
+        waiting = values.want(frozenset([A, B]))
+        assert telling.wait(20)
+        assert in_time(values.show, A, 1)
+    assert ended(waiting)
+    assert told == [["A", "B"], ["B"]]
+
+
+def test_who_waits_may_show():
+    """Whoever hears that all have answered."""
+    values = RecordValues(lambda missing: None)
+    values.listen(lambda wanted: None)
+    values.want(frozenset([A])).add_done_callback(lambda _: values.show(A, 2))
+    assert in_time(values.show, A, 1)
+    assert values.latest(A) == 2
