@@ -162,7 +162,8 @@ class SystemCommands(SettingsCommands):
         self._refuse_while_acquiring("ERASE")
         if self.state is not State.disconnected:
             sdk = self.sdk
-            sdk.clear(max(1, min(self.values["frames"] + 1, sdk.ring)))
+            # What the next series may use, and all that the last one has.
+            sdk.clear(min(max(self.values["frames"] + 1, self.values["frames_read"]), sdk.ring))
         self._erase()
         self.update("erase", True)
         self.say("Erased Data")
