@@ -187,6 +187,9 @@ class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, ScalerAttribute
             series.reason = "failed"
             self.data.publish(series.end(self._acquisition.messages, None, None), audience=series.audience)
             self._show_progress(series)
+            file = series.file
+            if file is not None and file is self.recorder.file and file.order.each_frame:
+                self.recorder.close("fault")  # it is of this series only
             self.update_all({"acquire": False, "acquire_busy": False, "time_remaining": 0.0})
             if not series.done.done():
                 series.done.set_exception(SeriesError(f"Fault: {text}"))
