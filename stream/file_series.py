@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 
 from xsp3ioc.stream.blocks import Block, FrameStatus
-from xsp3ioc.stream.file_commands import FileCommands, header_for
+from xsp3ioc.stream.file_commands import CLOSE_PATIENCE, FileCommands, header_for
 from xsp3ioc.stream.file_parameters import SINGLE
 from xsp3ioc.stream.messages import Written
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.pool import Pool
-from xsp3ioc.stream.recorder import CaptureFile
+from xsp3ioc.stream.recorder import CaptureFile, RecordingError
 from xsp3ioc.stream.series import Series
 from xsp3ioc.stream.subscribers import Audience
 
@@ -66,10 +66,24 @@ class FileSeries(FileCommands):
         return file
 
     def _close_frame_files(self) -> None:
+        """End what is still open of files of single frames; leave a writer that does nothing.
+
+        RecordingError if it still writes frames of a series that was given up.
+        """
         file = self.recorder.file
-        if file is not None and file.order.each_frame and not file.over:
-            self.recorder.close("series over")
-            wait([file.closed], 1.0)
+        if file is None or not file.order.each_frame or file.over:
+            return
+        self.recorder.close("series over")
+        before = file.frames
+        wait([file.closed], CLOSE_PATIENCE)
+        if file.closed.done():
+            return
+        if file.frames > before:
+            raise RecordingError(
+                f"Frames of the series before are still being written, now {file.name}: "
+                "wait, or give them up by Capture = 0"
+            )
+        self.recorder.abandon(f"The file writer has not closed the file within {CLOSE_PATIENCE:g} s")
 
     def _join_series(self, file: CaptureFile) -> None:
         series = self.series

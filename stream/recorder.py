@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, InvalidStateError, wait
 from dataclasses import dataclass, field
 
 from xsp3ioc.stream.messages import Capture, CaptureEnd, Closed, Failed, Flush, Opened, Written
@@ -82,7 +82,7 @@ class CaptureFile:
     def fail(self, error: str) -> None:
         """End it; whoever waits for it hears why."""
         for future in (self.opened, self.closed):
-            if not future.done():
+            with contextlib.suppress(InvalidStateError):  # it has ended well before
                 future.set_exception(RecordingError(error))
 
 
@@ -107,6 +107,8 @@ class Recorder:
         self._on_written = on_written
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
+        self._ending = threading.Lock()
+        """A file is closed by clients, the series, the writer, its watch: each end of one happens once."""
         self._flushes = itertools.count(1)
         self.file: CaptureFile | None = None
         """The running capture, or the last one."""
@@ -141,7 +143,11 @@ class Recorder:
             threading.Thread(target=self._watch, args=(self._process,), name="writer watch", daemon=True).start()
 
     def open(self, file: CaptureFile) -> None:
-        """Order a file; its `opened` and `closed` say what becomes of it."""
+        """Order a file; its `opened` and `closed` say what becomes of it. RecordingError while there is another."""
+        before = self.file
+        if before is not None and before is not file and not before.over:
+            # Nobody would hear of its end any more.
+            raise RecordingError(f"{before.name or before.order.filename} is still being written")
         self.file = file
         file.waiting = False
         # The others hear of it when it is there: a capture that is refused makes no file anywhere.
@@ -150,10 +156,11 @@ class Recorder:
     def close(self, reason: str, shortfall: str = "") -> None:
         """Order the file closed, after all frames published so far; a `shortfall` is its error then."""
         file = self.file
-        if file is None or file.closed.done() or file.closing:
-            return
-        file.close_from_now()
-        file.shortfall = shortfall
+        with self._ending:
+            if file is None or file.over or file.closing:
+                return
+            file.close_from_now()
+            file.shortfall = shortfall
         if file.waiting:
             self._over(file, "")
         else:
@@ -194,7 +201,8 @@ class Recorder:
                     file.order.filename = report.filename  # another number may have been free
                 if not file.closing and not file.private:
                     self._data.publish(file.order, audience=Audience.others)
-                file.opened.set_result(report.filename)
+                with contextlib.suppress(InvalidStateError):  # another thread has just ended it
+                    file.opened.set_result(report.filename)
         elif isinstance(report, Failed):
             file.frames = report.frames
             self._over(file, report.error)
@@ -205,15 +213,17 @@ class Recorder:
 
     def _over(self, file: CaptureFile, error: str) -> None:
         """End a capture: show it first, then answer those who wait for it."""
-        if file.over:
-            return
-        file.over, file.error = True, error
-        if file.is_open and not file.private and (not file.closing or error != file.shortfall):
+        with self._ending:
+            if file.over:
+                return
+            unheard = file.is_open and not file.private and (not file.closing or error != file.shortfall)
+            file.error, file.closing = error, True
+            file.over = True  # last: who sees it finds the rest as it stays
+        if unheard:
             # The writer ended it by itself (all frames, or an error): say so to the other subscribers too.
             self._data.publish(
                 CaptureEnd(capture_id=file.order.capture_id, reason=error or "complete"), audience=Audience.others
             )
-        file.closing = True
         self._data.subscribers.forget_capture()
         self._on_change(file)
         self._answer_flushes(file)
@@ -251,6 +261,8 @@ class Recorder:
                 log.log(LEVELS.get(name, logging.WARNING), "writer: %s", text if known else whole)
             process.stderr.close()
         status = process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
         if process is self._process:
             how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
             self._lost(f"The file writer {how}")

@@ -1,0 +1,120 @@
+"""Ends of files that nobody foresaw: a writer that hangs, a fault in mid-series, many who end one at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from concurrent.futures import Future
+from types import SimpleNamespace
+
+import pytest
+from stream_core import PATIENCE, running_core
+
+from xsp3ioc.stream import file_series
+from xsp3ioc.stream.messages import Capture, Opened
+from xsp3ioc.stream.recorder import CaptureFile, Recorder, RecordingError
+
+SINGLE = 0
+
+
+@pytest.fixture
+def core(tmp_path):
+    with running_core(channels=2) as core:
+        core.set(file_path=str(tmp_path), file_name="x", file_template="%s%s_%d.h5", exposure_time=0.01)
+        yield core
+
+
+def test_a_frame_that_a_dead_disk_holds_ends_with_the_next_series(core, tmp_path, monkeypatch):
+    monkeypatch.setattr(file_series, "CLOSE_PATIENCE", 0.5)
+    core.set(file_write_mode=SINGLE)
+    core.acquire(3)
+    recorder = core.detector.recorder
+    hear, stopped = recorder.hear, []
+
+    def stop_first(report):
+        if isinstance(report, Opened) and not stopped:
+            stopped.append(recorder.pid)
+            os.kill(recorder.pid, signal.SIGSTOP)
+        hear(report)
+
+    monkeypatch.setattr(recorder, "hear", stop_first)
+    held = core.detector.put("writing", True)
+    held.begun.result(PATIENCE)
+    assert not held.done()
+    core.set(file_auto_save=True, file_next_free=True, file_name="y")
+    core.acquire(3)
+    with pytest.raises(RecordingError, match="has not closed the file"):
+        held.result(PATIENCE)
+    assert not core.get("writing")
+    assert sorted(path.name for path in tmp_path.glob("y*")) == [f"y_{number}.h5" for number in range(3)]
+
+
+def test_a_fault_ends_the_files_of_single_frames(core, tmp_path):
+    core.set(file_write_mode=SINGLE, file_auto_save=True, frames=100_000, exposure_time=0.1)
+    core.detector.put("acquire", True).begun.result(PATIENCE)
+    core.wait(lambda: core.get("frames_read") > 1)
+    core.detector._fault("a test")
+    core.put("reset", True)
+    core.wait(lambda: not core.get("writing"))
+    core.put("file_path", str(tmp_path))
+    pid = core.detector.recorder.pid
+    core.acquire(2)
+    assert core.detector.recorder.pid == pid
+
+
+class Ends:
+    """What a recorder needs to end a file; counts how often that is shown."""
+
+    def __init__(self):
+        self.shown = []
+        self.subscribers = SimpleNamespace(forget_capture=lambda: None, forget_writer=lambda: None)
+
+    def publish(self, *_, **__):
+        pass
+
+
+def order(number):
+    return Capture(capture_id=number, filename=f"x{number}", channels=1, bins=1)
+
+
+def test_a_file_ends_once():
+    for _ in range(200):
+        ends, start = Ends(), threading.Barrier(3)
+        recorder = Recorder(ends, "", "", None, lambda file, ends=ends: ends.shown.append(file.error), lambda _: None)
+        file = CaptureFile(order(1))
+        recorder.open(file)
+
+        def end(error, start=start, recorder=recorder, file=file):
+            start.wait()
+            recorder.give_up(file, error)
+
+        threads = [threading.Thread(target=end, args=(name,)) for name in "abc"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert ends.shown == [file.error]
+        assert str(file.closed.exception()) == file.error
+
+
+def test_a_file_is_not_forgotten_before_its_end():
+    recorder = Recorder(Ends(), "", "", None, lambda _: None, lambda _: None)
+    first, second = CaptureFile(order(1)), CaptureFile(order(2))
+    recorder.open(first)
+    with pytest.raises(RecordingError, match="x1 is still being written"):
+        recorder.open(second)
+    recorder.give_up(first, "")
+    assert isinstance(first.closed, Future) and first.closed.result(0) == 0
+    recorder.open(second)
+    assert recorder.file is second
+
+
+def test_erase_clears_all_that_was_acquired(core, monkeypatch):
+    core.acquire(20)
+    core.set(frames=3)
+    cleared = []
+    monkeypatch.setattr(core.detector.sdk, "clear", cleared.append)
+    core.put("erase", True)
+    core.put("erase", True)
+    assert cleared == [20, 4]
