@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ log = logging.getLogger("xsp3ioc.puts")
 log.setLevel(logging.INFO)
 
 _LONGEST = 200
-"""Characters of a value."""
+"""Characters of a value, or of a name."""
 
 
 class Caller(str):
@@ -25,7 +26,8 @@ class Caller(str):
     def __new__(cls, who: str, called: str) -> Caller:
         """`who` is user@host; `called` the name of the record as the client wrote it."""
         caller = super().__new__(cls, who)
-        caller.called = called
+        # It goes into a log: a name must not look like more than a name.
+        caller.called = re.sub("[^!-~]", "?", called[:_LONGEST])
         return caller
 
 

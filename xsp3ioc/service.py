@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from xsp3ioc import log_lines
 from xsp3ioc.access import WriteAccess
 from xsp3ioc.assembly import make_detector
 from xsp3ioc.autosave import Autosave
@@ -59,8 +60,6 @@ def run(configuration: Configuration, verbose: bool = False) -> int:
 
 
 def _set_up_logging(log_file: str, verbose: bool) -> None:
-    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     # What there is below is for the PV LogLevel to say.
     handlers[0].setLevel(logging.NOTSET if verbose else logging.WARNING)
@@ -70,9 +69,11 @@ def _set_up_logging(log_file: str, verbose: bool) -> None:
         except OSError as error:
             raise ConfigurationError(f"Cannot write the log file {log_file}: {error.strerror}") from None
     for handler in handlers:
-        handler.setFormatter(formatter)
+        handler.setFormatter(log_lines.Formatter())
     logging.basicConfig(level=logging.INFO, handlers=handlers)
     logging.getLogger("caproto").setLevel(logging.WARNING)
+    # Any client can make it log, as often as it likes.
+    logging.getLogger("caproto.circ").addFilter(log_lines.WithoutTraceback())
 
 
 def _import_tango() -> None:

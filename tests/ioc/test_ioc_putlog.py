@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import re
 import signal
+import socket
 
+import caproto
 import pytest
 from ca_clients import ECA_NORMAL, ECA_PUTFAIL, Put, pvs
 from ca_processes import Client
+
+from xsp3ioc.log_lines import Formatter
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +115,70 @@ def test_the_level_is_changed_while_it_runs(logged):
     logged.wait_for_log(" DEBUG xsp3ioc.")
     assert " DEBUG " in logged.file.read_text()
     assert do(logged, "det1:LogLevel", "Info", True) == ECA_NORMAL
+
+
+FORGED = "2026-11-22T23:00:00.000Z INFO xsp3ioc.puts: boss@desk[10.0.0.9] det1:RESTART = 1 Restart"
+LINE = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+ [\w.]+: ")
+
+
+@pytest.mark.parametrize(
+    ("end", "reads"),
+    [
+        ('.{"arr":{"s":0}}', False),
+        ('.{"arr":\n{"s":0}}', False),
+        (f'.{{"arr":{{"s":0}},\n"{FORGED}"\n:0}}', False),
+        (f'.{{"arr":{{"s":0}},\n"{FORGED}"\n:0}}', True),
+        (f'.{{"arr":\r{{"s":0}},"\x1b[2K{FORGED}":0}}', False),
+        (f"\n{FORGED}", False),
+    ],
+)
+def test_a_name_makes_no_lines(logged, end, reads):
+    """A client writes to, or reads what cannot be read of, a channel whose name has a line of the log in it."""
+    before = len(logged.file.read_text())
+    with socket.create_connection(("127.0.0.1", logged.port), 10) as sock:
+        ask = caproto.CreateChanRequest(f"{logged.prefix}det1:NumImages{end}", 1, 13)
+        sock.sendall(bytes(caproto.VersionRequest(0, 13)) + bytes(ask))
+        sock.settimeout(2)
+        received = b""
+        with contextlib.suppress(TimeoutError):
+            while answer := sock.recv(65536):
+                received += answer
+                if sid := created(received):
+                    break
+        if sid := created(received):
+            request = caproto.ReadNotifyRequest(250, 1, sid, 5) if reads else None
+            request = request or caproto.WriteNotifyRequest([13], caproto.ChannelType.LONG, 1, sid, 5)
+            sock.sendall(bytes(request))
+            with contextlib.suppress(TimeoutError):
+                sock.recv(65536)
+    new = logged.file.read_text()[before:]
+    assert not re.search(f"^{re.escape(FORGED)}", new, re.MULTILINE)
+    for line in re.split("[\n\r]", new):
+        assert not line or line.startswith("    ") or LINE.match(line), new
+    assert "\x1b" not in new
+
+
+def created(data):
+    """The server's number of the channel, if it has made it."""
+    while len(data) >= 16:
+        header = [int.from_bytes(data[at : at + 2], "big") for at in (0, 2)]
+        if header[0] == 18:
+            return int.from_bytes(data[12:16], "big")
+        data = data[16 + header[1] :]
+    return None
+
+
+def test_a_traceback_is_indented():
+    """The text of an exception may be a client's."""
+    try:
+        raise ValueError(f"bad\n{FORGED}\r{FORGED}")
+    except ValueError as error:
+        info = type(error), error, error.__traceback__
+    record = logging.LogRecord("x", logging.ERROR, "", 1, "a\nb %s", ("c\td",), info, sinfo=f"Stack\n{FORGED}")
+    first, *more = re.split("[\n\r]", Formatter().format(record))
+    assert first.endswith("Z ERROR x: a\\nb c\td")
+    assert len(more) > 5
+    assert all(line.startswith("    ") for line in more)
 
 
 def test_a_new_file_after_sighup(logged):
