@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import os
+import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -25,6 +28,8 @@ FIRST_PAUSE, LAST_PAUSE = 0.03, 15.0
 """Seconds between two searches for a record that nobody has: doubled each time."""
 PAUSE = 0.5
 """Seconds between the loss of a record and the search for it."""
+ASK_AGAIN = 60.0
+"""Seconds until the name server is asked for the same host again."""
 DATAGRAM = 1024
 """Bytes of searches that are sent together."""
 
@@ -43,6 +48,7 @@ class RecordClient:
         self._number = 0
         self._circuits: dict[tuple[str, int], RecordCircuit] = {}
         self._hurry = asyncio.Event()
+        self._hosts = Hosts(self._hurry.set)
         self._broadcaster = caproto.Broadcaster(caproto.CLIENT)
         self._transport: asyncio.DatagramTransport | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -88,24 +94,46 @@ class RecordClient:
             self._searching = self._loop.create_task(self._keep_searching())
 
     async def _keep_searching(self) -> None:
-        sock = caproto.bcast_socket()
-        sock.bind(("", 0))
-        sock.setblocking(False)
-        self._transport, _ = await self._loop.create_datagram_endpoint(
-            lambda: network.Datagrams(self._answered), sock=sock
-        )
-        pause = FIRST_PAUSE
         while True:
+            try:
+                await self._search_on()
+            except Exception as problem:
+                # Whatever it is: the records are wanted for as long as the server runs.
+                said = str(problem) or type(problem).__name__
+                log.warning("Cannot search for records, trying again in %g s: %s", LAST_PAUSE, said)
+            if self._transport is not None:
+                self._transport.close()
+            await asyncio.sleep(LAST_PAUSE)
+
+    async def _search_on(self) -> None:
+        """Search in the whole of one socket's life."""
+        self._transport = transport = await self._open()
+        pause = FIRST_PAUSE
+        while not transport.is_closing():
             if not self._searched:
                 self._hurry.clear()
                 await self._hurry.wait()
+            addresses = [(found, port) for host, port in search_addresses() if (found := self._hosts.find(host))]
             for datagram in self._datagrams():
-                for address in search_addresses():
-                    self._transport.sendto(datagram, address)
+                for address in addresses:
+                    transport.sendto(datagram, address)
             self._hurry.clear()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), pause)
             pause = FIRST_PAUSE if self._hurry.is_set() else min(2 * pause, LAST_PAUSE)
+
+    async def _open(self) -> asyncio.DatagramTransport:
+        sock = caproto.bcast_socket()
+        try:
+            sock.bind(("", 0))
+            sock.setblocking(False)
+            transport, _ = await self._loop.create_datagram_endpoint(
+                lambda: network.Datagrams(self._answered), sock=sock
+            )
+        except BaseException:
+            sock.close()
+            raise
+        return transport
 
     def _datagrams(self) -> Iterator[bytes]:
         version = bytes(caproto.VersionRequest(0, caproto.DEFAULT_PROTOCOL_VERSION))
@@ -220,5 +248,55 @@ def search_addresses() -> list[tuple[str, int]]:
     for address in addresses:
         host, _, port = address.partition(":")
         with contextlib.suppress(ValueError):
-            found.append((host, int(port) if port else int(environment["EPICS_CA_SERVER_PORT"])))
+            number = int(port) if port else int(environment["EPICS_CA_SERVER_PORT"])
+            if host and 0 < number < 1 << 16:
+                found.append((host, number))
     return list(dict.fromkeys(found))
+
+
+class Hosts:
+    """Addresses of hosts by name, found beside the loop: a name server may answer late, or never."""
+
+    def __init__(self, on_found: Callable[[], None]) -> None:
+        """`on_found` is called in the loop's thread when one is known that was not."""
+        self._loop = asyncio.get_running_loop()
+        self._on_found = on_found
+        self._found: dict[str, str] = {}
+        self._failed: set[str] = set()
+        self._asking: set[str] = set()
+        self._next: dict[str, float] = {}
+        """When to ask again, in the loop's time."""
+
+    def find(self, host: str) -> str | None:
+        """Return the address as far as it is known, at once."""
+        with contextlib.suppress(ValueError):
+            return str(ipaddress.IPv4Address(host))
+        now = self._loop.time()
+        if host not in self._asking and now >= self._next.get(host, now):
+            self._next[host] = now + ASK_AGAIN
+            # In a thread of its own: the end of the server would wait for one of the loop's.
+            threading.Thread(target=self._ask, args=(host,), name="host name", daemon=True).start()
+            self._asking.add(host)
+        return self._found.get(host)
+
+    def _ask(self, host: str) -> None:
+        address, problem = None, ""
+        try:
+            address = str(socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_DGRAM)[0][4][0])
+        except (OSError, ValueError) as error:
+            problem = str(error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._answered, host, address, problem)
+
+    def _answered(self, host: str, address: str | None, problem: str) -> None:
+        self._asking.discard(host)
+        if address is None:
+            # What it was before is better than nothing.
+            if host not in self._failed:
+                log.warning("No address of the host %s in EPICS_CA_ADDR_LIST: %s", host, problem)
+            self._failed.add(host)
+            return
+        self._failed.discard(host)
+        if self._found.get(host) != address:
+            self._found[host] = address
+            self._on_found()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import struct
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
+import caproto
 import pytest
 from server_process import free_port
 
+from xsp3ioc import attribute_client
 from xsp3ioc.attribute_client import RecordClient, search_addresses
 from xsp3ioc.stream.attribute_values import RecordValues, Wanted
 
@@ -174,8 +178,56 @@ def test_a_server_that_takes_no_connection(monkeypatch, strange):
     follow(monkeypatch, [ENERGY], [stranger.port], lambda values: stranger.answered == 3)
 
 
+def test_a_host_by_its_name(monkeypatch, beamline):
+    """The name server is slow, and the loop does not wait for it."""
+    turns, asked, find = [], [], socket.getaddrinfo
+
+    def slow(host, *arguments, **more):
+        asked.append(host)
+        before = len(turns)
+        time.sleep(0.3)
+        turned.append(len(turns) - before)
+        return find("127.0.0.1" if host == "ioc.example" else host, *arguments, **more)
+
+    turned = []
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+
+    def until(values):
+        turns.append(1)
+        monkeypatch.setenv("EPICS_CA_ADDR_LIST", f"ioc.example:{beamline}")
+        return is_there(values)
+
+    follow(monkeypatch, [ENERGY], [], until)
+    assert asked == ["ioc.example"]
+    assert turned[0] > 3
+
+
+def test_a_host_that_nobody_knows(monkeypatch, beamline):
+    def until(values):
+        monkeypatch.setenv("EPICS_CA_ADDR_LIST", f"nobody.invalid {'x' * 300}.y 1.2.3.4:99999 127.0.0.1:{beamline}")
+        return is_there(values)
+
+    follow(monkeypatch, [ENERGY], [], until)
+
+
+def test_no_socket_at_first(monkeypatch, beamline, caplog):
+    """It goes on when there is one again."""
+    make, failed = caproto.bcast_socket, []
+
+    def fail():
+        if len(failed) == 2:
+            return make()
+        failed.append(1)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(caproto, "bcast_socket", fail)
+    monkeypatch.setattr(attribute_client, "LAST_PAUSE", 0.1)
+    follow(monkeypatch, [ENERGY], [beamline], is_there)
+    assert caplog.text.count("Too many open files") == 2
+
+
 def test_where_records_are_searched_for(monkeypatch):
-    monkeypatch.setenv("EPICS_CA_ADDR_LIST", "127.0.0.1 10.1.2.3:6064 nonsense:x")
+    monkeypatch.setenv("EPICS_CA_ADDR_LIST", "127.0.0.1 10.1.2.3:6064 nonsense:x 10.1.2.3:99999")
     monkeypatch.setenv("EPICS_CA_SERVER_PORT", "5099")
     monkeypatch.setenv("EPICS_CA_AUTO_ADDR_LIST", "NO")
     assert search_addresses() == [("127.0.0.1", 5099), ("10.1.2.3", 6064)]
