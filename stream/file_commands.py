@@ -70,7 +70,7 @@ class FileCommands(FileSettingsCommands):
             self._free_held()
         self._show_begin(file)
         self._join_series(file)
-        return file.closed
+        return file.until_named()
 
     def _end_capture(self) -> Future[Any] | None:
         file = self.recorder.file
@@ -83,7 +83,7 @@ class FileCommands(FileSettingsCommands):
         if file.closing and time.monotonic() - file.closing_since > CLOSE_PATIENCE:
             self.recorder.abandon("Abandoned by a second Capture = 0")
         self.recorder.close("closed")
-        return file.closed
+        return file.until_named()
 
     def _join_series(self, file: CaptureFile) -> None:
         """Have a series that runs already written to a file, from its next block on."""
@@ -128,11 +128,23 @@ class FileCommands(FileSettingsCommands):
             raise RuntimeError("WriteFile = 1: nothing is captured; begin with Capture = 1")
         name, frames = self._held
         file = CaptureFile(self._order(frames=frames, held=name), private=True)
-        self._wait_for_writer()
+        if not self.recorder.attached:
+            self._wait_for_writer()
         self.recorder.open(file)
         file.close_from_now()
         self._show_begin(file)
         return file
+
+    def _name_at_once(self) -> Future[int]:
+        """Give what was captured its name as part of the capture; called from the data socket's thread."""
+        try:
+            return self._name_held().closed
+        except Exception as error:
+            self._show_file_error(str(error))
+            self.update_all({"writing": False, "capture": False})
+            failed: Future[int] = Future()
+            failed.set_exception(error)
+            return failed
 
     def _put_file_free(self, value: bool, channel: int | None) -> None:
         self._free_held()
@@ -237,7 +249,9 @@ class FileCommands(FileSettingsCommands):
         self.update("write_message", LAZY if file.waiting else "")
         if not (file.waiting or order.each_frame or order.hold or order.held):
             self._show_name(file)
-        if not (file.waiting or order.hold):
+        if order.hold:
+            self._show_directory_of(file.name)
+        elif not file.waiting:
             self.update("writing", True)
         if not (order.each_frame or order.held):
             self.update("capture", True)
@@ -247,6 +261,7 @@ class FileCommands(FileSettingsCommands):
     def _show_name(self, file: CaptureFile) -> None:
         """Show the file that was opened, and the number of the next one."""
         self.update("full_file_name", file.name)
+        self._show_directory_of(file.name)
         self.update("file_number", file.number + int(self.values["file_auto_increment"]))
 
     def _show_capture(self, file: CaptureFile) -> None:
@@ -274,9 +289,13 @@ class FileCommands(FileSettingsCommands):
             self._show_file_error(file.error)
         elif file.waiting:
             self.update("write_message", "")
+        at_once = order.hold and self.values["file_auto_save"] and self._held is not None
+        if at_once and not file.error and self.recorder.attached:
+            file.named = self._name_at_once()  # the capture is not over before
+            return
         self.update_all({"file_swmr_active": False, "writing": False, "capture": False})
-        if order.hold and self.values["file_auto_save"] and self._held is not None:
-            self.put("writing", True, who="AutoSave")
+        if at_once:
+            self.put("writing", True, who="AutoSave")  # by another writer, for which nobody must wait here
 
     def _show_file_error(self, text: str) -> None:
         longest = self.parameters["write_message"].length - 1

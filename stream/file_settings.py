@@ -10,7 +10,7 @@ from typing import Any
 from xsp3ioc.stream.commands import Commanded
 from xsp3ioc.stream.file_names import full_file_name, missing_levels
 from xsp3ioc.stream.file_parameters import BLOSC_CODECS, BLOSC_SHUFFLES
-from xsp3ioc.stream.recorder import Recorder
+from xsp3ioc.stream.recorder import CaptureFile, Recorder
 
 FILTERS = {0: "none", 2: "szip", 3: "gzip", 4: "blosc", 5: "bslz4", 6: "lz4"}
 """What the writer can do, by the number of the areaDetector's choice."""
@@ -29,8 +29,11 @@ class FileSettingsCommands(Commanded):
         self._refuse_while_capturing("FilePath")
         if value and not value.endswith("/"):
             value += "/"
+        exists, problem = self._look_for(value)  # first: a put that is refused changes nothing
         self.update("file_path", value)
-        self._show_path_exists(value)
+        self.update("file_path_exists", exists)
+        if problem:
+            self.say(problem)
 
     def _put_file_name(self, value: str, channel: int | None) -> None:
         if "/" in value:
@@ -50,30 +53,36 @@ class FileSettingsCommands(Commanded):
     def _occupied(self) -> str:
         """What is being written, or waits to be: words that follow "while"; empty if nothing is."""
         file = self.recorder.file
-        if file is None or file.over:
+        if file is None or (file.over and not self._about_to_name(file)):
             return ""
         if file.waiting:
             return f"{file.order.filename} waits for its first frame"
         return f"{file.name or file.order.filename} is being written"
 
+    def _about_to_name(self, file: CaptureFile) -> bool:
+        """Whether a file that has just ended gets its name, for which it is ordered next."""
+        return bool(file.order.hold and not file.error and self.values["file_auto_save"] and not file.closed.done())
+
     def _refuse_while_capturing(self, what: str) -> None:
         if self._occupied:
             raise RuntimeError(f"{what} cannot change while {self._occupied}")
 
-    def _show_path_exists(self, path: str) -> None:
-        """Look whether the directory is there, make it if that is allowed, and show it."""
+    def _look_for(self, path: str) -> tuple[bool, str]:
+        """Return whether the directory is there, made if that is allowed, and what went wrong."""
         # In a thread of its own: a dead network file system answers never.
         levels = missing_levels(self.values["file_create_directory"], path + "x")
         found: list[tuple[bool, str]] = []
         look = threading.Thread(target=lambda: found.append(_make_directory(path, levels)), daemon=True)
         look.start()
         look.join(DISK_PATIENCE)
-        exists, problem = found[0] if found else (False, "")
-        self.update("file_path_exists", exists)
-        if problem:
-            self.say(problem)
         if not found:
             raise OSError(f"FilePath {path}: the file system has not answered for {DISK_PATIENCE:g} s")
+        return found[0]
+
+    def _show_directory_of(self, name: str) -> None:
+        """Show that the directory of a file is there: it may have been made with the file."""
+        if os.path.dirname(name) == os.path.dirname(self.values["file_path"]):
+            self.update_changed({"file_path_exists": True})
 
     # how
 

@@ -67,6 +67,8 @@ class CaptureFile:
     over: bool = False
     error: str = ""
     """Why it is not complete; empty if it is."""
+    named: Future[int] | None = None
+    """Ends when the file has got the name that it gets at once after its end, if it does."""
     flushes: dict[int, Future[None]] = field(default_factory=dict)
     """Orders to flush that are not answered."""
 
@@ -74,6 +76,19 @@ class CaptureFile:
     def is_open(self) -> bool:
         """Whether it takes frames."""
         return self.opened.done() and not self.opened.exception() and not self.closed.done()
+
+    def until_named(self) -> Future[int]:
+        """Return what ends when it is closed, and has the name that it may get at once."""
+        ended: Future[int] = Future()
+
+        def end(done: Future[int]) -> None:
+            if (error := done.exception()) is not None:
+                ended.set_exception(error)
+            else:
+                ended.set_result(done.result())
+
+        self.closed.add_done_callback(lambda done: (self.named or done).add_done_callback(end))
+        return ended
 
     def close_from_now(self) -> None:
         """Note that it has been ordered closed."""
@@ -283,7 +298,7 @@ class Recorder:
         deadline = time.monotonic() + patience
         if self.file is not None:
             # At the end of its input the writer ends: before that it shall have written what is on its way.
-            wait([self.file.closed], patience - 0.5)
+            wait([self.file.until_named()], patience - 0.5)
         if process.stdin is not None:
             process.stdin.close()
         try:

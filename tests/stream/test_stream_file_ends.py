@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import pytest
 from stream_core import PATIENCE, running_core
 
-from xsp3ioc.stream import file_series
+from xsp3ioc.stream import file_series, file_settings
 from xsp3ioc.stream.messages import Capture, Opened
 from xsp3ioc.stream.recorder import CaptureFile, Recorder, RecordingError
 
-SINGLE = 0
+SINGLE, CAPTURE, STREAM = range(3)
 
 
 @pytest.fixture
@@ -118,3 +118,57 @@ def test_erase_clears_all_that_was_acquired(core, monkeypatch):
     core.put("erase", True)
     core.put("erase", True)
     assert cleared == [20, 4]
+
+
+def test_a_capture_is_over_when_it_has_its_name(core, tmp_path):
+    """The next one may begin in the moment in which the client hears of the end."""
+    core.set(file_write_mode=CAPTURE, file_auto_save=True, capture_frames_apart=1, capture_frames=3)
+    following = []
+    for number in range(5):
+        capture = following.pop() if following else core.detector.put("capture", True)
+        capture.begun.result(PATIENCE)
+        if number < 4:
+            capture.add_done_callback(lambda _: following.append(core.detector.put("capture", True)))
+        core.acquire(3)
+        capture.result(PATIENCE)
+        assert (tmp_path / f"x_{number}.h5").exists()
+        core.wait(lambda number=number: following or number == 4)
+    core.wait(lambda: not core.get("capture") and not core.get("writing"))
+    assert [update.value for update in core.said("capture")] == [True, False] * 5
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_a_capture_whose_name_is_taken_fails_and_is_kept(core, tmp_path):
+    (tmp_path / "x_0.h5").write_text("precious")
+    core.set(file_write_mode=CAPTURE, file_auto_save=True, capture_frames_apart=1, capture_frames=3)
+    capture = core.detector.put("capture", True)
+    capture.begun.result(PATIENCE)
+    core.acquire(3)
+    with pytest.raises(RecordingError, match="exists already"):
+        capture.result(PATIENCE)
+    assert (core.get("capture"), core.get("writing"), core.get("write_status")) == (False, False, True)
+    assert (tmp_path / "x_0.h5").read_text() == "precious"
+    core.set(file_number=1)
+    core.put("writing", True)
+    assert (tmp_path / "x_1.h5").exists()
+
+
+def test_a_path_on_a_dead_disk_changes_nothing(core, tmp_path, monkeypatch):
+    monkeypatch.setattr(file_settings, "DISK_PATIENCE", 0.05)
+    answer = threading.Event()
+    monkeypatch.setattr(file_settings, "_make_directory", lambda path, levels: (answer.wait(PATIENCE), ""))
+    with pytest.raises(OSError, match="has not answered"):
+        core.put("file_path", "/dead/disk")
+    answer.set()
+    assert core.get("file_path") == f"{tmp_path}/"
+    assert core.get("file_path_exists")
+
+
+@pytest.mark.parametrize("mode", [CAPTURE, STREAM])
+def test_the_directory_that_is_made_with_the_file_is_there(core, tmp_path, mode):
+    core.set(file_path=str(tmp_path / "new"), file_write_mode=mode)
+    assert not core.get("file_path_exists")
+    core.set(file_create_directory=-1)
+    core.detector.put("capture", True).begun.result(PATIENCE)
+    assert core.get("file_path_exists")
+    core.put("capture", False)
