@@ -233,10 +233,14 @@ class FileCommands(FileSettingsCommands):
             time.sleep(0.002)
 
     def _patiently(self, future: Future[Any], timeout: float, complaint: str) -> Any:
-        deadline = time.monotonic() + timeout
+        began = time.monotonic()
+        command = self._queue.current
+        arming = command is not None and command.name == "acquire"
         while not future.done():
-            if time.monotonic() > deadline:
-                raise RecordingError(f"{complaint} within {timeout:g} s")
+            # A stop ends the start of a series, but not at once: opening a file takes a moment on any disk.
+            patience = STOP_PATIENCE if arming and self._queue.interrupted.is_set() else timeout
+            if time.monotonic() - began > patience:
+                raise RecordingError(f"{complaint} within {patience:g} s")
             time.sleep(0.002)
         return future.result()
 

@@ -172,3 +172,17 @@ def test_the_directory_that_is_made_with_the_file_is_there(core, tmp_path, mode)
     core.detector.put("capture", True).begun.result(PATIENCE)
     assert core.get("file_path_exists")
     core.put("capture", False)
+
+
+def test_a_stop_ends_the_wait_for_a_file_to_open(core):
+    core.set(file_write_mode=SINGLE, file_auto_save=True)
+    core.wait(lambda: core.detector.recorder.attached)
+    pid = core.detector.recorder.pid
+    os.kill(pid, signal.SIGSTOP)
+    acquire = core.detector.put("acquire", True)
+    core.wait(lambda: core.detector.recorder.file is not None)
+    core.detector.put("acquire", False).exception(PATIENCE)
+    with pytest.raises(RecordingError, match=r"has not opened .* within 0.8 s"):
+        acquire.result(PATIENCE)
+    core.acquire(2)
+    assert core.detector.recorder.pid != pid
