@@ -235,7 +235,8 @@ class AcquisitionCommands(Stopping, AttributeCommands):
             return
         at = float(block.frames["time"][-1])
         self.update_all(frame_values(block, series) | identity_values(block), at)
-        self.update("mca_sum", self.sum.shown(), at=at)
+        shown, until = self.sum.shown()  # blocks may have come after `block`
+        self.update("mca_sum", shown, at=max(at, until))
         for analysis in self._analyses:
             analysis.show(block, at, last)
 

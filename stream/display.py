@@ -23,6 +23,8 @@ class Sum:
         """The same with corrected spectra, from the first of these on."""
         self._lock = threading.Lock()
         self.frames = 0
+        self.time = 0.0
+        """When the last frame in it ended, s since 1970."""
 
     def add(self, block: Block, corrected: bool = False) -> None:
         """Add a block's spectra, for those who look at them `corrected`, times their dead-time factors."""
@@ -35,6 +37,7 @@ class Sum:
                 self._shown += shown
             self._total += partial
             self.frames += len(block)
+            self.time = float(block.frames["time"][-1])
 
     def erase(self) -> None:
         """Begin again."""
@@ -48,10 +51,10 @@ class Sum:
         with self._lock:
             return self._total.copy()
 
-    def shown(self) -> NDArray[np.float64]:
-        """Return the sum as it is shown: corrected, where spectra are."""
+    def shown(self) -> tuple[NDArray[np.float64], float]:
+        """Return the sum as it is shown, corrected where spectra are, and the time of its last frame."""
         with self._lock:
-            return (self._total if self._shown is None else self._shown).astype(np.float64)
+            return (self._total if self._shown is None else self._shown).astype(np.float64), self.time
 
 
 def frame_values(block: Block, series: Series) -> dict[str, Any]:

@@ -196,3 +196,13 @@ class Update:
     severity: Severity = Severity.good
     refused: bool = False
     """A put was refused: the setpoint, not the readback, shows the old value again, INVALID until the next good put."""
+
+    def covers(self, index: Index) -> bool:
+        """Whether it includes the value at `index`."""
+        return self.index in (None, index) or (isinstance(index, tuple) and self.index == index[0])
+
+    def part(self, index: Index) -> Any:
+        """Return the value at `index`, which it covers."""
+        if self.index == index:
+            return self.value
+        return self.value[index[1] if self.index is not None and isinstance(index, tuple) else index]

@@ -45,6 +45,8 @@ class ScalerAnalysis:
         self._factors = np.empty((RECENT, channels))
         self._frames = np.empty(RECENT, FRAME_DTYPE)
         self._filled = 0
+        self._until = 0.0
+        """When the last frame in the sums ended, s since 1970."""
         self._lock = threading.Lock()
         """Guards the frames that wait, and the sums."""
         self.arrange: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None
@@ -98,6 +100,7 @@ class ScalerAnalysis:
 
     def _take(self, scalers: NDArray[np.uint32], factors: NDArray[np.float64], frames: NDArray[np.void]) -> None:
         values = self._values(scalers, factors)
+        self._until = float(frames["time"][-1])
         absent = without_data(frames, scalers)
         if absent is not None:
             values[absent] = np.nan
@@ -141,7 +144,8 @@ class ScalerAnalysis:
         """Show the scalers of the last frame, the sums, and how far the series are."""
         with self._lock:
             self._fold()
-            sums = self._sums.copy()
+            sums, until = self._sums.copy(), max(at, self._until)
             values = self._values(block.scalers[-1], block.factors[-1])
-        self._store.update_all({"scaler": values, "scaler_sum": sums}, at)
+        self._store.update("scaler", values, at=at)
+        self._store.update("scaler_sum", sums, at=until)  # blocks may have come after `block`
         self.series.show(at, last)

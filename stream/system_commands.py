@@ -172,7 +172,7 @@ class SystemCommands(SettingsCommands):
         if value:
             with self._showing:
                 self.sum.erase()
-                self.update("mca_sum", self.sum.shown())
+                self.update("mca_sum", self.sum.shown()[0])
         self.update("sum_reset", value)
 
     def _erase(self) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
+from operator import itemgetter
 from typing import Any, Protocol
 
 import caproto
@@ -66,6 +67,9 @@ class Served:
     """None: read-only."""
     derive: Callable[[], Any] | None = None
     """Makes the value when it is wanted, where the detector does not keep it."""
+    table: ChannelTable
+    seen = 0
+    """Number of the update that it shows."""
     _data: dict[str, Any]
 
     @property
@@ -86,17 +90,22 @@ class Served:
         if metadata in self._data:
             self._data[metadata] = value
 
-    async def read(self, data_type: Any) -> Any:
-        """Return what a client gets."""
+    async def refresh(self) -> None:
+        """Show what was told last: nobody posts to a record that is not watched."""
+        await self.table.refresh(self)
         if self.derive is not None:
             self._data["value"] = to_wire(self.record, self.derive())
+            self._content.clear()  # type: ignore[attr-defined]
+
+    async def read(self, data_type: Any) -> Any:
+        """Return what a client gets."""
+        await self.refresh()
         return await super().read(data_type)  # type: ignore[misc]
 
     async def subscribe(self, *arguments: Any) -> None:
         """Begin a subscription with the value of now."""
-        if self.derive is not None:
-            self._data["value"] = to_wire(self.record, self.derive())
-            self._content.clear()  # type: ignore[attr-defined]
+        await self.refresh()
+        self.table.watch(self)
         await super().subscribe(*arguments)  # type: ignore[misc]
 
     async def _read(self, data_type: Any) -> Any:
@@ -210,11 +219,12 @@ class ChannelTable(dict[str, Any]):
             self._records[record.name] = record
             for alias in alias_names(record, prefix, r):
                 self._records[alias] = record
-        self._by_parameter: dict[str, list[Served]] = {}
+        self._watched: dict[str, list[Served]] = {}
+        """By parameter: those that somebody has subscribed to."""
         self._posted = 0
         self._began = time.time()
-        self._told: dict[tuple[str, Index], tuple[float, Severity]] = {}
-        """Time and severity of the last update, for the channels that are not made yet."""
+        self._told: dict[tuple[str, Index, bool], tuple[int, Update]] = {}
+        """The last update of each parameter and index, refused or not, and its number: for records not watched."""
 
     def plain_settings(self) -> PlainSettings:
         """Return what is to be saved of the plain records."""
@@ -235,19 +245,28 @@ class ChannelTable(dict[str, Any]):
 
     def _make(self, record: Record) -> Served:
         value = self._plain.get(record) if record.plain else self._core.get(record.parameter.name, record.index)
-        at, severity = self._last_told(record)
-        channel = make_channel(record, value, self._writer(record) if record.writable else None, at, severity)
+        writer = self._writer(record) if record.writable else None
+        channel = make_channel(record, value, writer, self._began, Severity.good)
+        channel.table = self
         if record.parameter.derived:
             channel.derive = partial(self._core.get, record.parameter.name, record.index)
-        self._by_parameter.setdefault(record.parameter.name, []).append(channel)
         return channel
 
-    def _last_told(self, record: Record) -> tuple[float, Severity]:
-        index = record.index
+    def watch(self, channel: Served) -> None:
+        """Post updates to a channel from now on."""
+        watched = self._watched.setdefault(channel.record.parameter.name, [])
+        if channel not in watched:
+            watched.append(channel)
+
+    async def refresh(self, channel: Served) -> None:
+        """Show on a channel the last update of its parameter."""
+        name, index = channel.record.parameter.name, channel.record.index
         places = {index, index[0] if isinstance(index, tuple) else None, None}
-        told = [self._told[name, place] for place in places if ((name := record.parameter.name), place) in self._told]
-        at, severity = max(told, default=(self._began, Severity.good))
-        return at, severity if record.shows else Severity.good
+        kinds = (False, True) if channel.record.writable else (False,)
+        told = [found for place in places for kind in kinds if (found := self._told.get((name, place, kind)))]
+        if told:
+            number, update = max(told, key=itemgetter(0))
+            await self._show(channel, number, update, caproto.TimeStamp.from_unix_timestamp(update.time))
 
     def _writer(self, record: Record) -> Write:
         text = record.native in ("CHAR", "STRING")
@@ -261,44 +280,30 @@ class ChannelTable(dict[str, Any]):
         return write
 
     async def post(self, update: Update) -> None:
-        """Show an update on every record of its parameter."""
-        if not update.refused:
-            self._told[update.name, update.index] = update.time, update.severity
-        channels = self._by_parameter.get(update.name)
-        if not channels:
+        """Show an update on every record of its parameter that somebody watches."""
+        self._posted += 1
+        number = self._posted
+        self._told[update.name, update.index, update.refused] = number, update
+        watched = self._watched.get(update.name)
+        if not watched:
             return
         stamp = caproto.TimeStamp.from_unix_timestamp(update.time)
-        for channel in channels:
-            record = channel.record
-            if not covers(update.index, record.index):
-                continue
-            if channel.derive is None:
-                value = part(update.value, update.index, record.index)
-            elif channel.watched:
-                value = channel.derive()
-            else:
-                continue
-            self._posted += 1
-            if self._posted % _BREATH == 0:
+        for done, channel in enumerate(list(watched), 1):
+            if not channel.watched:
+                watched.remove(channel)
+            elif update.covers(channel.record.index):
+                await self._show(channel, number, update, stamp)
+            if done % _BREATH == 0:
                 await asyncio.sleep(0)
-            if not update.refused:
-                severity = update.severity if record.shows else Severity.good
-                await channel.post(value, stamp, *alarm_of(record, value, severity), always=False)
-            elif record.writable:
-                await channel.post(value, stamp, Severity.invalid, AlarmStatus.WRITE, always=True)
 
-
-def covers(updated: Index, index: Index) -> bool:
-    """Whether what was updated includes the value at `index`."""
-    if updated is None or updated == index:
-        return True
-    return isinstance(index, tuple) and updated == index[0]
-
-
-def part(value: Any, updated: Index, index: Index) -> Any:
-    """Pick the value at `index` out of the one that was updated."""
-    if updated == index:
-        return value
-    if updated is not None and isinstance(index, tuple):
-        index = index[1]
-    return value[index]
+    async def _show(self, channel: Served, number: int, update: Update, stamp: caproto.TimeStamp) -> None:
+        record = channel.record
+        if number <= channel.seen or (update.refused and not record.writable):
+            return
+        channel.seen = number
+        value = channel.derive() if channel.derive else update.part(record.index)
+        if update.refused:
+            await channel.post(value, stamp, Severity.invalid, AlarmStatus.WRITE, always=True)
+        else:
+            severity = update.severity if record.shows else Severity.good
+            await channel.post(value, stamp, *alarm_of(record, value, severity), always=False)

@@ -94,12 +94,13 @@ class MenuField(_Field, caproto.ChannelEnum):
 class LengthField(CountField):
     """How many elements there are now."""
 
-    def __init__(self, owner: caproto.ChannelData):
+    def __init__(self, owner: Any):
         super().__init__(value=owner.length)
         self._owner = owner
 
     async def read(self, data_type: Any) -> Any:
         """Count at the moment of reading."""
+        await self._owner.refresh()
         self._data["value"] = self._owner.length
         return await super().read(data_type)
 
@@ -107,12 +108,13 @@ class LengthField(CountField):
 class SeverityField(MenuField):
     """How bad the value is now."""
 
-    def __init__(self, owner: caproto.ChannelData):
+    def __init__(self, owner: Any):
         super().__init__(value=int(owner.alarm.severity), enum_strings=SEVERITY_MENU)
         self._owner = owner
 
     async def read(self, data_type: Any) -> Any:
         """Look at the moment of reading."""
+        await self._owner.refresh()
         self._data["value"] = int(self._owner.alarm.severity)
         return await super().read(data_type)
 
