@@ -265,5 +265,7 @@ class Recording:
         log.debug("", exc_info=error)
         if file:
             file.abandon()
+        if isinstance(file, FrameFiles) and file.flushed:
+            self._report_written(file, capture)  # the number of the last good one, from which its user goes on
         frames = file.flushed if file else 0
         self._report(Failed(capture_id=capture.capture_id, filename=path, frames=frames, error=text))
