@@ -213,7 +213,8 @@ class AcquisitionCommands(Stopping, AttributeCommands):
                 self.say(series.error, Severity.major)
             else:
                 self.say(("Stopped Acquiring" if stopped else "Completed Acquisition") + remark)
-            self.update_changed({"frame_rate": 0.0, "file_rate": 0.0, "time_remaining": 0.0})
+            still = {"frame_rate": 0.0, "file_rate": 0.0, "shown_rate": [0.0] * self.channels, "time_remaining": 0.0}
+            self.update_changed(still)
             self.update_all({"acquire": False, "acquire_busy": False})
             if series.error:
                 self.show_refused("acquire")  # clients that look at the record's alarm only see it there

@@ -92,3 +92,11 @@ class ChannelParameters:
         0.0, "Input count rate of the latest frame", pv="/C{chan}:ICR_RBV", unit="cps", precision=1, writable=False,
         per_channel=True,
     )  # fmt: skip
+    shown_rate = Parameter(
+        0.0, "Frames per second that are looked at", pv="/ROI{chan}:ArrayRate_RBV", unit="Hz", precision=2,
+        writable=False, per_channel=True,
+        aliases=(
+            "/ROISUM{chan}:ArrayRate_RBV", "/MCA{chan}ROI:ArrayRate_RBV", "/MCA{chan}:ArrayRate_RBV",
+            "/MCASUM{chan}:ArrayRate_RBV",
+        ),
+    )  # fmt: skip

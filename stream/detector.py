@@ -201,7 +201,9 @@ class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, ScalerAttribute
             self._rate = (series.start_monotonic, series.id, 0)
         elif now - since >= 1.0:
             rate = (series.acquired - frames) / (now - since)
-            self.update_all({"frame_rate": rate, "file_rate": rate if series.audience is Audience.all else 0.0})
+            file_rate = rate if series.audience is Audience.all else 0.0
+            shown_rate = [rate] * self.channels if self.values["array_callbacks"] else [0.0] * self.channels
+            self.update_all({"frame_rate": rate, "file_rate": file_rate, "shown_rate": shown_rate})
             self._rate = (now, series.id, series.acquired)
 
     def _show_headroom(self, series: Series | None) -> None:

@@ -134,7 +134,13 @@ class FileSettingsCommands(Commanded):
     def _put_frames(self, value: int, channel: int | None) -> None:
         self.update("frames", value)
         if self.values["capture_frames_apart"] != 1:
-            self.update("capture_frames", value)
+            self._put_capture_frames(value, None)
+
+    def _put_capture_frames(self, value: int, channel: int | None) -> None:
+        new = value != self.values["capture_frames"]
+        self.update("capture_frames", value)
+        if new and self.values["capture"]:
+            self.say(f"NumCapture = {value} is for the next file; {self.values['full_file_name']} goes on")
 
     def _put_file_queue_size(self, value: int, channel: int | None) -> None:
         self.update("file_queue_size", value)

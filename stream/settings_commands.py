@@ -14,6 +14,7 @@ from xsp3ioc.stream.array_values import shape_values
 from xsp3ioc.stream.channel_commands import ChannelCommands
 from xsp3ioc.stream.connection import TRIGGERS, System, check_settings, prepare, program
 from xsp3ioc.stream.life import State, StateError
+from xsp3ioc.stream.parameter import Severity
 
 SAVED = " "
 """What CONFIG_SAVE_PATH shows after it has been used, as its clients know it."""
@@ -138,6 +139,7 @@ class SettingsCommands(ArrayCommands, ChannelCommands):
         parameter = self.parameters["trigger_mode"]
         if value >= len(parameter.choices):
             shown = parameter.text(parameter.state(value))
+            self.update("trigger_mode", value, severity=Severity.minor)
             self.say(f"Trigger mode {value}, {parameter.text(value)}: TriggerMode has no state for it, shows {shown}")
 
     def _put_invert_f0(self, value: int, channel: int | None) -> None:

@@ -151,6 +151,9 @@ class SystemCommands(SettingsCommands):
             self.on_restart()
 
     def _put_reset(self, value: bool, channel: int | None) -> None:
+        if self.state not in (State.fault, State.idle):
+            _ = self.sdk  # says what to do where there is none
+            return  # nothing is wrong
         if self.state is State.fault:
             if self._sdk is None or self._sdk.pending is not None:
                 raise StateError(f"{self.event}; it has not come back: restart the server")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -65,6 +65,7 @@ class Circuit(server.VirtualCircuit):
         super().__init__(circuit, client, context)
         self.write_event = NeverWriting()
         self.outbox = Outbox()
+        self._greeted = False
         self._begun: dict[int, Future[Any]] = {}
         """Writes that are not accepted or refused yet, by the channel's number: a get after a put has the new value."""
         # Updates go to the outbox in any case; what the client asked for decides when they are sent.
@@ -103,9 +104,9 @@ class Circuit(server.VirtualCircuit):
         """Process commands until the client goes, or says what no client would say."""
         try:
             while True:
-                replies = list(await self._command_queue_iteration(await self.command_queue.get()) or ())
+                replies = list(await self._take(await self.command_queue.get()))
                 while not self.command_queue.empty() and len(replies) < BUNDLE:
-                    replies += await self._command_queue_iteration(self.command_queue.get_nowait()) or ()
+                    replies += await self._take(self.command_queue.get_nowait())
                 if replies:
                     await self.send(*replies)
                 await asyncio.sleep(0)
@@ -115,6 +116,20 @@ class Circuit(server.VirtualCircuit):
             log.warning("Closing the connection of %s: %s", self.who, problem or type(problem).__name__)
         finally:
             await self.close()
+
+    async def _take(self, command: Any) -> Sequence[Any]:
+        """Answer a command. A client may search here too, if it knows the server's address (EPICS_CA_NAME_SERVERS)."""
+        match command:
+            case caproto.SearchRequest():
+                if not self.context.serves(command.name):
+                    return ()
+                # No address: clients take that of the connection.
+                return (caproto.SearchResponse(self.context.port, None, command.cid, caproto.DEFAULT_PROTOCOL_VERSION),)
+            case caproto.VersionRequest() if self._greeted:
+                return ()  # such a client begins each bundle of searches with one, whose priority means nothing
+            case caproto.VersionRequest():
+                self._greeted = True
+        return await self._command_queue_iteration(command) or ()
 
     async def close(self) -> None:
         """End this connection, once."""

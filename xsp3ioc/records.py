@@ -129,6 +129,7 @@ def all_records(parameters: Iterable[Parameter], channels: int, prefix: str, r: 
     known = {full_name(_pv(row), index, prefix, r): row for row in rows() for index in row.indices(channels)}
     found = list(live_records(parameters, channels, prefix, r, known))
     taken = {record.name for record in found}
+    taken.update(alias for record in found for alias in alias_names(record, prefix, r))
     plain = {row.pv: row for row in rows()}
     made: dict[str, Parameter] = {}
     for row in rows():

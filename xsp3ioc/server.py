@@ -155,7 +155,7 @@ class Server(Context):
                 # No address: clients take that of the datagram.
                 caproto.SearchResponse(self.port, None, command.cid, caproto.DEFAULT_PROTOCOL_VERSION)
                 for command in commands
-                if isinstance(command, caproto.SearchRequest) and self._serves(command.name)
+                if isinstance(command, caproto.SearchRequest) and self.serves(command.name)
             ]
             if not replies:
                 return
@@ -165,7 +165,8 @@ class Server(Context):
         except Exception as problem:
             log.debug("A datagram from %s:%d is not a search: %s", *address, problem)
 
-    def _serves(self, name: str) -> bool:
+    def serves(self, name: str) -> bool:
+        """Whether there is a record, or a field of one, of that name."""
         try:
             return self[name] is not None
         except KeyError:

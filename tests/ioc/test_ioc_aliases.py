@@ -47,7 +47,7 @@ def read_old(prefix, names):
 
     found = [epics.PV(prefix + name) for name in names]
     found[0].wait_for_connection(10)
-    seen = [pv.connect(timeout=1.0) for pv in found]
+    seen = [pv.wait_for_connection(1.0) for pv in found]
     if seen[-1]:
         epics.caput(prefix + "NumImages", 7, wait=True)
         return seen, pvs(prefix, "det1:NumImages_RBV").get()
