@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from xsp3ioc.receivers import rates
 from xsp3ioc.receivers.rows import Column, Frames
 from xsp3ioc.stream.formulas import Scaler
+from xsp3ioc.stream.messages import EPICS_EPOCH
 
 ENTRY = "/entry"
 INSTRUMENT = "/entry/instrument"
 DETECTOR = "/entry/instrument/xspress3"
 ATTRIBUTES = "/entry/instrument/NDAttributes"
 
-EPICS_EPOCH = 631152000.0
-"""1990-01-01, s since 1970: EPICS counts from there."""
 
 GROUPS = {
     ENTRY: "NXentry",

@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 
 from xsp3ioc.stream.array_parameters import DIMENSIONS, FLOAT64, UINT32
-from xsp3ioc.stream.blocks import Block
+from xsp3ioc.stream.blocks import EPICS_EPOCH, Block
 from xsp3ioc.stream.detector_parameters import BINS
 from xsp3ioc.stream.pool import Pool
 
-EPICS_EPOCH = 631152000
-"""1990-01-01, seconds since 1970."""
 _MIB = 1 << 20
 
 

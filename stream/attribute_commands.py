@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import stat
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -17,6 +16,7 @@ from xsp3ioc.stream.attribute_values import RecordValues, Wanted
 from xsp3ioc.stream.attribute_xml import LARGEST, AttributesError, Definition, Status, read_attributes
 from xsp3ioc.stream.attributes import CONST, EPICS_PV, STANDARD_FILE, TEXT, Attribute, AttributeSet, Value
 from xsp3ioc.stream.commands import FIXED_BY_SERIES
+from xsp3ioc.stream.disk import NoAnswerError, ask
 from xsp3ioc.stream.file_commands import FileCommands
 from xsp3ioc.stream.messages import Capture, Header
 from xsp3ioc.stream.parameter import Severity
@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 DETECTOR, FILE = WHOSE = ("attributes", "file_attributes")
 """Beginnings of the parameters' names."""
-DISK_PATIENCE = 1.0
 
 
 class AttributeCommands(FileCommands):
@@ -180,23 +179,10 @@ class AttributeCommands(FileCommands):
 
 def _read_patiently(path: str) -> str | None:
     """Return what is in a file; None if there is none. AttributesError if it is none of ours."""
-    found: list[str | None | AttributesError] = []
-
-    def read() -> None:
-        try:
-            found.append(_read(path))
-        except AttributesError as error:
-            found.append(error)
-
-    # In a thread of its own: a dead network file system answers never.
-    look = threading.Thread(target=read, daemon=True)
-    look.start()
-    look.join(DISK_PATIENCE)
-    if not found:
-        raise AttributesError(f"{path}: the file system has not answered for {DISK_PATIENCE:g} s", Status.not_found)
-    if isinstance(found[0], AttributesError):
-        raise found[0]
-    return found[0]
+    try:
+        return ask(lambda: _read(path), path)
+    except NoAnswerError as error:
+        raise AttributesError(str(error), Status.not_found) from None
 
 
 def _read(path: str) -> str | None:

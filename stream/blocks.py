@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from xsp3ioc.stream.attributes import Value
 
+EPICS_EPOCH = 631152000.0
+"""When EPICS' time begins, s since 1970."""
 SCALERS = 9
 
 FRAME_DTYPE = np.dtype([("time", "<f8"), ("markers", "<u4"), ("status", "<u4")])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xsp3ioc.stream.array_values import EPICS_EPOCH
+from xsp3ioc.stream.blocks import EPICS_EPOCH
 from xsp3ioc.stream.formulas import Scaler
 from xsp3ioc.stream.messages import FrameStatus
 from xsp3ioc.stream.store import Store

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 from typing import Any
 
 from xsp3ioc.stream.commands import Commanded
+from xsp3ioc.stream.disk import ask
 from xsp3ioc.stream.file_names import full_file_name, missing_levels
 from xsp3ioc.stream.file_parameters import BLOSC_CODECS, BLOSC_SHUFFLES
 from xsp3ioc.stream.recorder import CaptureFile, Recorder
 
 FILTERS = {0: "none", 2: "szip", 3: "gzip", 4: "blosc", 5: "bslz4", 6: "lz4"}
 """What the writer can do, by the number of the areaDetector's choice."""
-DISK_PATIENCE = 1.0
-"""Seconds for a file system to answer."""
 
 
 class FileSettingsCommands(Commanded):
@@ -69,15 +67,8 @@ class FileSettingsCommands(Commanded):
 
     def _look_for(self, path: str) -> tuple[bool, str]:
         """Return whether the directory is there, made if that is allowed, and what went wrong."""
-        # In a thread of its own: a dead network file system answers never.
         levels = missing_levels(self.values["file_create_directory"], path + "x")
-        found: list[tuple[bool, str]] = []
-        look = threading.Thread(target=lambda: found.append(_make_directory(path, levels)), daemon=True)
-        look.start()
-        look.join(DISK_PATIENCE)
-        if not found:
-            raise OSError(f"FilePath {path}: the file system has not answered for {DISK_PATIENCE:g} s")
-        return found[0]
+        return ask(lambda: _make_directory(path, levels), f"FilePath {path}")
 
     def _show_directory_of(self, name: str) -> None:
         """Show that the directory of a file is there: it may have been made with the file."""

@@ -42,6 +42,7 @@ from xsp3ioc.stream.attributes import AttributeSet as AttributeSet
 from xsp3ioc.stream.attributes import DataType as DataType
 from xsp3ioc.stream.attributes import Kind as Kind
 from xsp3ioc.stream.attributes import Value as Value
+from xsp3ioc.stream.blocks import EPICS_EPOCH as EPICS_EPOCH
 from xsp3ioc.stream.blocks import FRAME_DTYPE as FRAME_DTYPE
 from xsp3ioc.stream.blocks import SCALERS as SCALERS
 from xsp3ioc.stream.blocks import Block as Block

@@ -19,7 +19,7 @@ _INPUT_TYPES = {
     "stringout": "STRING", "stringin": "STRING",
 }  # fmt: skip
 """Channel Access type of a record's value, where it does not say so itself (FTVL)."""
-_STATES = ("ZR", "ON", "TW", "TH", "FR", "FV", "SX", "SV", "EI", "NI", "TE", "EL", "TV", "TT", "FT", "FF")
+STATES = ("ZR", "ON", "TW", "TH", "FR", "FV", "SX", "SV", "EI", "NI", "TE", "EL", "TV", "TT", "FT", "FF")
 _ROOT = re.compile(r"\{(\w+)\}")
 
 
@@ -91,7 +91,7 @@ class Row:
     def severities(self) -> dict[int, Severity]:
         """Alarm severity by state."""
         two = len(self.choices) == 2 and self.record_type in ("bi", "bo", "busy")
-        names = ("Z", "O") if two else _STATES
+        names = ("Z", "O") if two else STATES
         return {
             state: Severity[self.fields[f"{name}SV"].lower()]
             for state, name in enumerate(names)

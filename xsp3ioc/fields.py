@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import caproto
 from caproto import AccessRights, SubscriptionType
 
+from xsp3ioc.catalogue import STATES
 from xsp3ioc.records import Record, fit
 from xsp3ioc.stream.parameter import STRING_LENGTH
 from xsp3ioc.stream.putlog import note, said
@@ -178,7 +179,6 @@ def _process(_: Any, record: Record) -> CountField:
     return CountField(value=0)
 
 
-_STATES = ("ZR", "ON", "TW", "TH", "FR", "FV", "SX", "SV", "EI", "NI", "TE", "EL", "TV", "TT", "FT", "FF")
 _MAKERS: dict[str, Maker] = {
     "NAME": _text(lambda record: record.name, 60),
     "DESC": _text(lambda record: record.doc),
@@ -200,7 +200,7 @@ _MAKERS: dict[str, Maker] = {
     "FTVL": _menu(TYPE_MENU, lambda record: record.native),
     "ZNAM": _state(0),
     "ONAM": _state(1),
-    **{f"{name}ST": _state(number) for number, name in enumerate(_STATES)},
+    **{f"{name}ST": _state(number) for number, name in enumerate(STATES)},
 }
 _WRITABLE = {
     "DESC": "", "EGU": "units", "PREC": "precision", "HOPR": "upper_disp_limit", "LOPR": "lower_disp_limit",

@@ -1,0 +1,37 @@
+"""Questions to a file system: a dead one never answers, and nobody waits for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import TypeVar
+
+PATIENCE = 1.0
+"""Seconds."""
+
+T = TypeVar("T")
+
+
+class NoAnswerError(OSError):
+    """The file system does not answer."""
+
+
+def ask(question: Callable[[], T], what: str) -> T:
+    """Return what `question` returns, in a thread of its own, or raise what it raises; NoAnswerError names `what`."""
+    answer: Future[T] = Future()
+
+    def look() -> None:
+        try:
+            answer.set_result(question())
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        return answer.result(PATIENCE)
+    except FutureTimeoutError:
+        if answer.done():
+            raise  # the question's own
+        raise NoAnswerError(f"{what}: the file system has not answered for {PATIENCE:g} s") from None
