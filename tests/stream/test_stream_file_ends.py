@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from stream_core import PATIENCE, running_core
 
-from xsp3ioc.stream import file_series, file_settings
+from xsp3ioc.stream import disk, file_series, file_settings
 from xsp3ioc.stream.messages import Capture, Opened
 from xsp3ioc.stream.recorder import CaptureFile, Recorder, RecordingError
 
@@ -154,7 +154,7 @@ def test_a_capture_whose_name_is_taken_fails_and_is_kept(core, tmp_path):
 
 
 def test_a_path_on_a_dead_disk_changes_nothing(core, tmp_path, monkeypatch):
-    monkeypatch.setattr(file_settings, "DISK_PATIENCE", 0.05)
+    monkeypatch.setattr(disk, "PATIENCE", 0.05)
     answer = threading.Event()
     monkeypatch.setattr(file_settings, "_make_directory", lambda path, levels: (answer.wait(PATIENCE), ""))
     with pytest.raises(OSError, match="has not answered"):
