@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from xsp3ioc.receivers import layout
-from xsp3ioc.receivers.rows import ROWS, Column, Rows, write_rows
+from xsp3ioc.receivers.facts import UNKNOWN_UNIT, set_unit
+from xsp3ioc.receivers.rows import ROWS, Column, Frames, Rows, write_rows
 from xsp3ioc.receivers.virtual import one_channel
 from xsp3ioc.stream.messages import (
     CHANNEL_COLUMNS,
@@ -26,6 +29,10 @@ from xsp3ioc.stream.messages import (
 TEXT_ROWS = 64
 """Texts per chunk."""
 KINDS = {PARAM: "NDAttrSourceParam", CONST: "NDAttrSourceConst", EPICS_PV: "NDAttrSourceEPICSPV"}
+
+
+def _event_width(channel: int, frames: Frames) -> NDArray[np.float64]:
+    return np.broadcast_to(frames.event_widths[channel], frames.rows.shape)
 
 
 def _column(name: str, dtype: str, unit: str, doc: str, source: str) -> Column:
@@ -113,11 +120,18 @@ class AttributeDatasets:
             dataset = self._rows.add(self._group, column)
         elif not 0 <= attribute.addr < self._channels:
             raise ValueError(f"attribute {name}: there is no channel {attribute.addr}")
+        elif CHANNEL_COLUMNS[attribute.source] == "event_width":
+            # The detector's own is of whole numbers.
+            exact = partial(_event_width, attribute.addr)
+            column = Column(name, dtype, "tick", attribute.description, exact, per_channel=False)
+            dataset = self._rows.add(self._group, column)
         else:
             source = self._detector[CHANNEL_COLUMNS[attribute.source]]
             dataset = one_channel(self._group, name, source, attribute.addr, dtype)
             if "units" in source.attrs:
                 dataset.attrs["units"] = source.attrs["units"]
+        if "units" not in dataset.attrs:
+            set_unit(dataset, "" if attribute.of_the_frame else UNKNOWN_UNIT if dtype.kind == "f" else "")
         return dataset
 
     def _create(self, name: str, dtype: np.dtype, value: Any) -> h5py.Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,25 +16,55 @@ from xsp3ioc.stream.messages import EPICS_EPOCH
 ENTRY = "/entry"
 INSTRUMENT = "/entry/instrument"
 DETECTOR = "/entry/instrument/xspress3"
+CONFIG = f"{DETECTOR}/config"
+SERIES = f"{DETECTOR}/series"
 ATTRIBUTES = "/entry/instrument/NDAttributes"
+DATA = "/entry/data"
+
+NEXUS_VERSION = "v2024.02"
+"""Release of the NeXus definitions whose classes and attributes are used."""
+
+
+class Group(NamedTuple):
+    """A group: its class, what it holds, attributes beside NX_class."""
+
+    kind: str
+    doc: str
+    attributes: dict[str, Any] = {}  # noqa: RUF012
 
 
 GROUPS = {
-    ENTRY: "NXentry",
-    INSTRUMENT: "NXinstrument",
-    DETECTOR: "NXdetector",
-    f"{DETECTOR}/config": "NXcollection",
-    ATTRIBUTES: "NXcollection",
-    "/entry/measurement": "NXcollection",
-    "/entry/data": "NXdata",
+    "/": Group("NXroot", "", {"default": "entry", "NeXus_version": NEXUS_VERSION}),
+    ENTRY: Group("NXentry", "One capture", {"default": "data"}),
+    INSTRUMENT: Group("NXinstrument", "The detector, and each of its channels"),
+    DETECTOR: Group("NXdetector", "The spectra and scalers of all channels"),
+    CONFIG: Group("NXcollection", "Settings and provenance, as of the first series"),
+    f"{CONFIG}/parameters": Group("NXcollection", "All settings of the server, by their names in its configuration"),
+    f"{CONFIG}/rois": Group("NXcollection", "ROIs in use, one row each"),
+    f"{CONFIG}/settings_files": Group("NXcollection", "The calibration's own files, as text"),
+    SERIES: Group("NXcollection", "The series in this file, one row each"),
+    ATTRIBUTES: Group("NXcollection", "The NDAttributes, one value per frame"),
+    "/entry/measurement": Group("NXcollection", "Where NanoMAX's scripts look"),
+    DATA: Group(
+        "NXdata",
+        "The default plot",
+        {
+            "signal": "data",
+            "axes": [".", "channel", "energy"],
+            "channel_indices": 1,
+            "energy_indices": 2,
+            "interpretation": "spectrum",
+        },
+    ),
 }
-"""Path -> NX_class, in the order of creation."""
+"""In the order of creation; there is one `mca_NN` per channel besides."""
 
 LINKS = {
     "/entry/instrument/detector": DETECTOR,
     f"{DETECTOR}/NDAttributes": ATTRIBUTES,
     "/entry/measurement/xspress3": DETECTOR,
-    "/entry/data/data": f"{DETECTOR}/data",
+    f"{DATA}/data": f"{DETECTOR}/data",
+    f"{DATA}/channel_energy": f"{DETECTOR}/energy",
 }
 """Hard links, name -> what it is; the first serves xraylarch and the databroker handlers."""
 
@@ -51,7 +82,7 @@ def _epics_time(frames: Frames) -> NDArray:
 
 
 def _widths(frames: Frames) -> NDArray:
-    return np.broadcast_to(frames.event_widths, frames.factors.shape)
+    return np.broadcast_to(np.rint(frames.event_widths), frames.factors.shape)
 
 
 DETECTOR_COLUMNS = [
@@ -64,7 +95,7 @@ DETECTOR_COLUMNS = [
     _scaler(Scaler.window2, "counts", "Events in window 2"),
     _scaler(Scaler.pileup, "counts", "Pile-up events"),
     _scaler(Scaler.total_ticks, "tick", "Total ticks"),
-    Column("event_width", "f8", "tick", "Dead ticks per event", _widths),
+    Column("event_width", "i4", "tick", "Dead ticks per event, rounded; exactly: config/event_widths", _widths),
     Column("dead_time_correction", "f8", "", "Dead-time correction factor", lambda f: f.factors),
     Column(
         "dead_time_percent",

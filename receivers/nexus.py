@@ -4,57 +4,32 @@ from __future__ import annotations
 
 import logging
 import os
-import uuid
-from datetime import datetime, timezone
 from typing import Any
 
 import h5py
 import numpy as np
 
+from xsp3ioc import __version__
 from xsp3ioc.receivers import layout
 from xsp3ioc.receivers.attributes import AttributeDatasets
 from xsp3ioc.receivers.chunks import FILTERS, SpectraFile
+from xsp3ioc.receivers.facts import HDF5, PROGRAM, create_facts, describe_facts, iso
 from xsp3ioc.receivers.paths import provisional, replace
 from xsp3ioc.receivers.receiver import last_frame
 from xsp3ioc.receivers.rows import Rows
+from xsp3ioc.receivers.series_table import SeriesTable
 from xsp3ioc.receivers.virtual import add_channel_groups
 from xsp3ioc.stream.messages import Block, Capture, Header, SeriesEnd
 
 log = logging.getLogger(__name__)
 
-LIBRARY = str(h5py.version.hdf5_version)
+LIBRARY = HDF5
 """Version of HDF5."""
 abandoned: list[NexusFile] = []
 """Files that were given up; they must not be closed, not even by the garbage collector."""
 
 TIME_LENGTH = 32
 """Bytes of an ISO 8601 time: of fixed length where it is written later."""
-HEADER_CONFIG = (
-    "exposure",
-    "gap",
-    "clock_period",
-    "trigger_mode",
-    "times",
-    "event_widths",
-    "dead_time_model",
-    "energy_offset",
-    "energy_slope",
-    "windows",
-    "good_thresholds",
-    "detector",
-    "host",
-    "server",
-    "library",
-    "firmware",
-)
-CONFIG_UNITS = {
-    "exposure": "s",
-    "gap": "s",
-    "clock_period": "s",
-    "event_widths": "tick",
-    "energy_offset": "eV",
-    "energy_slope": "eV",
-}
 
 CHUNK_CACHE = 1 << 17
 """Bytes per dataset: the chunk being filled. HDF5's own 8 MiB (2.0) for each of our many columns are never read."""
@@ -85,6 +60,7 @@ class NexusFile:
         """`missing`, as of the last flush."""
         self._capture = capture
         self._next = 0
+        self._frames_wanted = 0
         self._described = False
         # The earliest format, flushed now and then, opens after a crash; later ones do not, but SWMR needs one.
         version: Any = ("v110", "v110") if capture.swmr else "earliest"
@@ -132,6 +108,8 @@ class NexusFile:
                 self._file.flush()
                 self._file.swmr_mode = True
         self._rows.begin(header.clock_period, header.event_widths, header.dead_time_model)
+        self._table.begin(header, self.frames)
+        self._frames_wanted = header.frames
         self.series += 1
         self.missing = self.flushed_missing = 0
         self._next = first
@@ -153,6 +131,8 @@ class NexusFile:
         last = last_frame(end)
         if last >= self._next:
             self._skip(last + 1 - self._next)
+        self._table.count(self.frames, self.missing)
+        self._table.end(end.reason)
         self.flush()
 
     def flush(self) -> None:
@@ -160,13 +140,17 @@ class NexusFile:
         self._spectra.flush()
         self._rows.flush()
         self._attributes.flush()
+        self._table.count(self.frames, self.missing)
+        self._table.flush()
         self._file.flush()
         self.flushed, self.flushed_missing = self.frames, self.missing
 
     def close(self) -> None:
         """Flush and close; after an error, only `abandon` is left to do."""
+        self._table.count(self.frames, self.missing)
+        self._table.end(self._why_closed())
         self.flush()
-        self._file["/entry/end_time"][()] = np.bytes_(_iso(datetime.now(timezone.utc)))
+        self._file["/entry/end_time"][()] = np.bytes_(iso())
         self._file.close()
 
     def abandon(self) -> None:
@@ -196,58 +180,32 @@ class NexusFile:
             self.missing += frames
 
     def _create(self, capture: Capture) -> None:
-        file, channels, bins = self._file, capture.channels, capture.bins
-        file.attrs.update({"NX_class": "NXroot", "default": "entry", "file_time": _iso(datetime.now(timezone.utc))})
-        for path, kind in layout.GROUPS.items():
-            file.create_group(path).attrs["NX_class"] = kind
+        file, channels = self._file, capture.channels
+        for path, group in layout.GROUPS.items():
+            file.require_group(path).attrs.update({"NX_class": group.kind, **group.attributes})
+        made_with = {"creator": f"{PROGRAM} {__version__}", "HDF5_Version": HDF5, "h5py_version": h5py.__version__}
+        file.attrs.update({"file_time": iso(), **made_with})
         detector = file[layout.DETECTOR]
         self._spectra = SpectraFile(detector, capture)
         self._rows = Rows([(detector, column) for column in layout.DETECTOR_COLUMNS], channels)
         self._attributes = AttributeDatasets(file, self._rows, capture.attributes, channels)
-        add_channel_groups(file, channels, bins)
-        _dataset(detector, "energy", np.zeros((channels, bins)), "eV")
-        _dataset(detector, "local_name", "xspress3")
-        data = file["/entry/data"]
-        _dataset(data, "channel", np.arange(channels))
-        _dataset(data, "energy", np.zeros(bins), "eV")
-        data.attrs.update({"signal": "data", "axes": [".", "channel", "energy"], "interpretation": "spectrum"})
-        file["/entry"].attrs["default"] = "data"
-        entry = file["/entry"]
-        _dataset(entry, "entry_identifier_uuid", str(uuid.uuid4()))
-        _dataset(entry, "capture_id", capture.capture_id)
-        entry.create_dataset("end_time", (), f"S{TIME_LENGTH}")
+        self._table = SeriesTable(file[layout.SERIES])
+        create_facts(file, capture)
+        add_channel_groups(file, channels)
+        end_time = file.create_dataset(f"{layout.ENTRY}/end_time", (), f"S{TIME_LENGTH}")
+        end_time.attrs["long_name"] = "When the file was closed; empty: it was not"
         for name, target in layout.LINKS.items():
             file[name] = file[target]
 
     def _describe(self, header: Header) -> None:
         """Write what the first header knows: calibration, settings, where the data come from."""
-        file, detector = self._file, self._file[layout.DETECTOR]
-        simulated = " (simulated)" if header.simulated else ""
-        offset, slope = np.array(header.energy_offset)[:, np.newaxis], np.array(header.energy_slope)[:, np.newaxis]
-        energy = offset + slope * np.arange(header.bins)
-        detector["energy"][...] = energy
-        file["/entry/data/energy"][...] = energy.mean(axis=0)
-        for channel in range(header.channels):
-            # PyMca's unit is keV.
-            calibration = [header.energy_offset[channel] / 1000, header.energy_slope[channel] / 1000, 0.0]
-            file[f"{layout.INSTRUMENT}/mca_{channel:02}/calibration"][...] = calibration
-        entry = file["/entry"]
-        _dataset(entry, "title", f"Xspress3 spectra{simulated}")
-        _dataset(entry, "start_time", _iso(datetime.fromtimestamp(header.time, timezone.utc)))
-        name, _, version = header.server.partition(" ")
-        _dataset(entry, "program_name", name).attrs["version"] = version
-        file.attrs["creator"] = header.server
-        file[layout.ATTRIBUTES].attrs["hostname"] = header.host
-        _dataset(detector, "type", "silicon drift detector, pulse processor" + simulated)
-        _dataset(detector, "description", header.detector + simulated)
-        _dataset(detector, "simulated", header.simulated)
-        config = detector["config"]
-        for key in HEADER_CONFIG:
-            _dataset(config, key, getattr(header, key), CONFIG_UNITS.get(key, ""))
-        parameters = config.create_group("parameters")
-        parameters.attrs["NX_class"] = "NXcollection"
-        for key, value in header.parameters.items():
-            _dataset(parameters, key.replace("/", "_"), value)
+        describe_facts(self._file, header)
+        self._file[layout.ATTRIBUTES].attrs["hostname"] = header.host
+
+    def _why_closed(self) -> str:
+        """Return why the running series ends with the file."""
+        wanted = self._frames_wanted
+        return "complete" if wanted and self._next >= wanted else "file full" if self.full else "file closed"
 
 
 def _claim(path: str) -> tuple[int, int]:
@@ -265,20 +223,6 @@ def _claim(path: str) -> tuple[int, int]:
     finally:
         for descriptor in held:
             os.close(descriptor)
-
-
-def _dataset(group: h5py.Group, name: str, value: Any, unit: str = "") -> h5py.Dataset:
-    try:
-        dataset = group.create_dataset(name, data=value)
-    except (TypeError, ValueError):
-        dataset = group.create_dataset(name, data=str(value))
-    if unit:
-        dataset.attrs["units"] = unit
-    return dataset
-
-
-def _iso(time: datetime) -> str:
-    return time.isoformat(timespec="milliseconds")
 
 
 def part_of(block: Block, skip: int, frames: int) -> Block:

@@ -170,8 +170,8 @@ def create(group: h5py.Group, column: Column, channels: int) -> h5py.Dataset:
     tail = (channels,) if column.per_channel else ()
     dataset = group.create_dataset(column.name, (0, *tail), column.dtype, maxshape=(None, *tail), chunks=(ROWS, *tail))
     dataset.attrs["long_name"] = column.doc
-    if column.unit:
-        dataset.attrs["units"] = column.unit
+    if column.unit or dataset.dtype.kind == "f":
+        dataset.attrs["units"] = column.unit  # "": a real number without a unit
     return dataset
 
 

@@ -8,27 +8,32 @@ process, in a file that was never closed, and after a plain reopening. HDF5 1.10
 from __future__ import annotations
 
 import h5py
-import numpy as np
 from numpy.typing import DTypeLike
 
 from xsp3ioc.receivers.layout import DETECTOR, INSTRUMENT
 
 UNLIMITED = h5py.h5s.UNLIMITED
 
+VIEWS = {"data": "data", "live_time": "live_time", "elapsed_time": "real_time"}
+"""Name in the group of a channel -> dataset of the detector, with one value or spectrum per frame and channel."""
+COPIED = ("units", "long_name", "interpretation")
+"""Attributes that a view has of its source."""
 
-def add_channel_groups(file: h5py.File, channels: int, bins: int) -> None:
-    """Make a group `mca_NN` per channel, N from 0: spectra, times and calibration as PyMca looks for them."""
+
+def add_channel_groups(file: h5py.File, channels: int) -> None:
+    """Make a group `mca_NN` per channel, N from 0, that shows what the detector has of it: as PyMca looks for it."""
     detector = file[DETECTOR]
     for channel in range(channels):
-        group = file[INSTRUMENT].create_group(f"mca_{channel:02}")
+        group = file[INSTRUMENT].require_group(f"mca_{channel:02}")
         group.attrs["NX_class"] = "NXdetector"
-        data = one_channel(group, "data", detector["data"], channel, detector["data"].dtype)
-        data.attrs.update({"interpretation": "spectrum", "units": "counts"})
-        for name, source in (("live_time", "live_time"), ("elapsed_time", "real_time")):
-            one_channel(group, name, detector[source], channel, "f8").attrs["units"] = "s"
-        calibration = group.create_dataset("calibration", data=np.zeros(3))
-        calibration.attrs["units"] = "keV"
-        group.create_dataset("channels", data=np.arange(bins))
+        for name, origin in VIEWS.items():
+            source = detector[origin]
+            view = one_channel(group, name, source, channel, source.dtype)
+            view.attrs.update({key: source.attrs[key] for key in COPIED if key in source.attrs})
+        energy = detector["energy"]
+        layout = h5py.VirtualLayout(energy.shape[1:], energy.dtype)
+        layout[...] = h5py.VirtualSource(".", energy.name, energy.shape)[channel]
+        group.create_virtual_dataset("energy", layout).attrs.update(energy.attrs)
 
 
 def one_channel(group: h5py.Group, name: str, source: h5py.Dataset, channel: int, dtype: DTypeLike) -> h5py.Dataset:

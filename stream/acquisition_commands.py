@@ -116,9 +116,10 @@ class AcquisitionCommands(Stopping, AttributeCommands):
         file = self._file_for_series()
         AcquisitionCommands._series_id += 1
         order = file.order if file else None
-        header = self._with_attributes(
-            make_header(self._series_id, values, self.parameters, order, self.clock_period, self.simulated)
+        header = make_header(
+            self._series_id, values, self.parameters, order, self.clock_period, self.simulated, self._settings_files
         )
+        header = self._with_attributes(header)
         series = Series(
             header,
             TRIGGERS[values["trigger_mode"]],

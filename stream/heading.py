@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 from xsp3ioc import __version__
 from xsp3ioc.stream.connection import GAP, TRIGGERS
 from xsp3ioc.stream.declared import BINS
-from xsp3ioc.stream.messages import DEAD_TIME_MODELS, Capture, Header
+from xsp3ioc.stream.messages import DEAD_TIME_MODELS, Capture, Header, SettingsFiles
 from xsp3ioc.stream.parameter import Parameter
 from xsp3ioc.stream.rois import named_rois
 
@@ -25,10 +27,16 @@ def make_header(
     file: Capture | None,
     clock_period: float,
     simulated: bool,
+    settings_files: SettingsFiles | None = None,
 ) -> Header:
     """Return the header of a series that begins now; `file` is what it is written to, `clock_period` in s."""
     trigger = TRIGGERS[values["trigger_mode"]]
     channels = range(values["channels"])
+    kept = {
+        name: parameter
+        for name, parameter in parameters.items()
+        if parameter.writable and not parameter.command and not parameter.per
+    }
     return Header(
         msg_number=0,
         series_id=series_id,
@@ -61,7 +69,9 @@ def make_header(
         dead_time_model=DEAD_TIME_MODELS[values["dead_time_model"]],
         parameters={
             name: list(values[name]) if parameter.per_channel else values[name]
-            for name, parameter in parameters.items()
-            if parameter.writable and not parameter.command and not parameter.per
+            for name, parameter in kept.items()
         },
+        units={name: parameter.unit for name, parameter in kept.items() if parameter.unit},
+        command=shlex.join(sys.argv),
+        settings_files=settings_files or SettingsFiles(),
     )

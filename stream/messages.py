@@ -55,6 +55,7 @@ from xsp3ioc.stream.orders import Failed as Failed
 from xsp3ioc.stream.orders import Flush as Flush
 from xsp3ioc.stream.orders import Message as Message
 from xsp3ioc.stream.orders import Opened as Opened
+from xsp3ioc.stream.orders import SettingsFiles as SettingsFiles
 from xsp3ioc.stream.orders import Written as Written
 
 PROTOCOL = "xsp3ioc"
@@ -139,6 +140,12 @@ class Header(Message, tag="header"):
     """Number of the first frame that follows; only for the server's own writer, when a file begins in mid-series."""
     attributes: AttributeSet = AttributeSet()
     """Beside each frame; the values that do not follow from the frame itself come with the blocks."""
+    units: dict[str, str] = {}
+    """Of those parameters that have one."""
+    command: str = ""
+    """Command line of the server."""
+    settings_files: SettingsFiles = SettingsFiles()
+    """The calibration that the library has read or written last."""
     protocol: str = PROTOCOL
     version: int = VERSION
     type: str = "uint32"

@@ -7,6 +7,16 @@ import msgspec
 from xsp3ioc.stream.attributes import AttributeSet
 
 
+class SettingsFiles(msgspec.Struct, frozen=True):
+    """A settings directory as the library has read or written it."""
+
+    directory: str = ""
+    files: dict[str, str] = {}
+    """Name -> its text."""
+    left_out: list[str] = []
+    """Of files that are too large, or no text: name, bytes, SHA-256."""
+
+
 class Message(msgspec.Struct, tag_field="htype", kw_only=True):
     """JSON part of a message; `htype` says which."""
 

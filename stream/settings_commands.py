@@ -14,7 +14,9 @@ from xsp3ioc.stream.array_values import shape_values
 from xsp3ioc.stream.channel_commands import ChannelCommands
 from xsp3ioc.stream.connection import TRIGGERS, System, check_settings, prepare, program
 from xsp3ioc.stream.life import State, StateError
+from xsp3ioc.stream.orders import SettingsFiles
 from xsp3ioc.stream.parameter import Severity
+from xsp3ioc.stream.settings_files import read_settings_files
 
 SAVED = " "
 """What CONFIG_SAVE_PATH shows after it has been used, as its clients know it."""
@@ -33,6 +35,7 @@ class SettingsCommands(ArrayCommands, ChannelCommands):
         """Seconds per tick, from the library once it is connected."""
         self.simulated = False
         self._revision = 0
+        self._settings_files = SettingsFiles()
         frames, cards = system.connection.frames, system.connection.cards
         self.values |= {"frames_config": frames, "ring_frames": frames, "max_channels": system.channels, "cards": cards}
         self.values |= shape_values(system.channels, self.values["corrected"])
@@ -103,6 +106,7 @@ class SettingsCommands(ArrayCommands, ChannelCommands):
         if not directory:
             raise ValueError("SAVE_SETTINGS: CONFIG_SAVE_PATH is empty; it must name an empty directory")
         sdk.save_settings(directory)
+        self._settings_files = read_settings_files(directory)
         self.update("config_save_path", SAVED)
         self.say(f"Saved Configuration to {directory}")
 
@@ -120,6 +124,7 @@ class SettingsCommands(ArrayCommands, ChannelCommands):
             self._read_back(sdk)  # some of them may have been loaded
             raise
         self._read_back(sdk)
+        self._settings_files = read_settings_files(directory)
         self._apply_presets()
         self.say(f"Restored Configuration from {directory}")
 

@@ -19,6 +19,7 @@ from xsp3ioc.stream.life import State, StateError, after
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.pool import Pool
 from xsp3ioc.stream.settings_commands import SettingsCommands
+from xsp3ioc.stream.settings_files import read_settings_files
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class SystemCommands(SettingsCommands):
             self._go_on()
             self._sdk = sdk
             self._read_back(sdk)
+            self._settings_files = read_settings_files(values["config_path"])
         except Exception:
             if self._queue.left_behind:
                 raise

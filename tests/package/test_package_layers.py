@@ -26,7 +26,7 @@ ALLOWED = {
 TANGO_FACE_STARTER = {"service"}
 """Modules of xsp3ioc/ that may start the Tango face."""
 
-H5PY_MODULES = {"attributes", "chunks", "nexus", "rows", "summary", "virtual"}
+H5PY_MODULES = {"attributes", "chunks", "facts", "nexus", "rows", "series_table", "summary", "virtual"}
 """The writer and the file tools."""
 
 

@@ -1,6 +1,8 @@
 import fcntl
 import os
 import shutil
+import subprocess
+import sys
 
 import h5py
 import hdf5plugin  # noqa: F401
@@ -10,10 +12,12 @@ from receivers_feed import BINS, CHANNELS, CLOCK, capture, end, frames, header
 
 from xsp3ioc.receivers import rates
 from xsp3ioc.receivers.chunks import frames_per_chunk
+from xsp3ioc.receivers.facts import FACTS, of_channel
 from xsp3ioc.receivers.layout import DETECTOR_COLUMNS
 from xsp3ioc.receivers.nexus import NexusFile
+from xsp3ioc.receivers.series_table import SERIES_COLUMNS
 from xsp3ioc.stream.formulas import Scaler, dead_time_percent
-from xsp3ioc.stream.messages import FrameStatus, Gap
+from xsp3ioc.stream.messages import FrameStatus, Gap, SettingsFiles
 
 DETECTOR = "/entry/instrument/xspress3"
 
@@ -106,6 +110,139 @@ def test_many_series_in_one_file(path):
     assert_holds(path, *blocks)
     with h5py.File(path) as h5:
         np.testing.assert_array_equal(h5[DETECTOR]["series_index"], np.arange(50))
+
+
+def table(path):
+    with h5py.File(path, locking=False) as h5:
+        return {name: list(dataset[()]) for name, dataset in h5[f"{DETECTOR}/series"].items()}
+
+
+def test_the_table_of_the_series(path):
+    file = opened(path, frames=12)
+    write(file, frames(0, 3, 7), acquired=5)
+    file.begin(header(8, exposure=0.5, trigger_mode="TTL Veto Only"))
+    file.write(frames(0, 2, 8))
+    file.flush()
+    crashed = shutil.copy(path, f"{path}.copy")
+    assert table(crashed)["end_reason"] == [b"complete", b"running"]
+    assert table(crashed)["frames"] == [5, 2]
+    file.end_series(end(2, 8, reason="stopped"))
+    file.begin(header(9, frames=50))
+    file.write(frames(0, 20, 9))
+    assert file.full
+    file.close()
+    assert table(path) == {
+        "series_id": [7, 8, 9],
+        "start_time": [b"2025-06-15T15:06:4%d.000+00:00" % second for second in (7, 8, 9)],
+        "exposure": [0.001, 0.5, 0.001],
+        "trigger_mode": [b"Internal", b"TTL Veto Only", b"Internal"],
+        "first_frame": [0, 5, 7],
+        "frames": [5, 2, 5],
+        "acquired": [3, 2, 5],
+        "end_reason": [b"complete", b"stopped", b"file full"],
+    }
+
+
+@pytest.mark.parametrize(("wanted", "reason"), [(4, b"complete"), (0, b"file closed"), (5, b"file closed")])
+def test_a_series_that_ends_with_its_file(path, wanted, reason):
+    file = opened(path)
+    file.begin(header(frames=wanted))
+    file.write(frames(0, 4))
+    file.close()
+    assert table(path)["end_reason"] == [reason]
+
+
+def test_a_series_whose_end_never_came(path):
+    file = opened(path)
+    file.begin(header(1))
+    file.write(frames(0, 2))
+    write(file, frames(0, 1, 2))
+    file.close()
+    assert table(path)["end_reason"] == [b"unknown", b"complete"]
+
+
+SWMR_READER = """
+import sys, h5py
+with h5py.File(sys.argv[1], swmr=True) as h5:
+    table = h5["/entry/instrument/xspress3/series"]
+    print({len(dataset) for dataset in table.values()}, table["end_reason"][-1].decode())
+"""
+
+
+def test_many_series_under_swmr(path):
+    file = opened(path, swmr=True)
+    for number in range(1, 301):
+        write(file, frames(0, 1, number))
+    reader = subprocess.run([sys.executable, "-c", SWMR_READER, path], capture_output=True, text=True, check=True)
+    assert reader.stdout == "{300} complete\n"
+    file.close()
+    assert table(path)["series_id"] == list(range(1, 301))
+
+
+ABOUT = {
+    "command": "xsp3ioc --emulate",
+    "units": {"AcquireTime": "s"},
+    "rois": [[("Fe Ka", 625, 30)], [("Cu Ka", 790, 30), ("", 1, 2)]],
+    "settings_files": SettingsFiles("/calibration", {"regs.txt": "0x1 5\n\0", "..": "dots"}, ["big, 1 bytes"]),
+}
+
+
+@pytest.mark.parametrize("swmr", [False, True])
+def test_where_the_data_come_from(path, swmr):
+    file = opened(path, swmr=swmr)
+    file.begin(header(**ABOUT))
+    file.write(frames(0, 1))
+    file.close()
+    with h5py.File(path) as h5:
+        texts = {name: item.asstr()[()] for name, item in h5[f"{DETECTOR}/config"].items() if text(item)}
+        assert h5["/entry/program_name"].asstr()[()] == "xsp3ioc"
+        assert h5["/entry/program_name"].attrs["version"] == "0.1.0"
+        assert h5.attrs["NeXus_version"].startswith("v20")
+        assert h5.attrs["creator"].startswith("xsp3ioc ")
+        assert texts["command_line"] == "xsp3ioc --emulate"
+        assert (texts["server"], texts["host"], texts["library"]) == ("xsp3ioc 0.1.0", "somewhere", "emulator")
+        assert texts["settings_directory"] == "/calibration"
+        assert list(texts["settings_left_out"]) == ["big, 1 bytes"]
+        config = h5[f"{DETECTOR}/config"]
+        assert config["settings_files/regs.txt"].asstr()[()] == "0x1 5\n"
+        assert config["settings_files/_"].asstr()[()] == "dots"
+        assert list(config["rois/name"].asstr()[()]) == ["Fe Ka", "Cu Ka", ""]
+        assert [list(config[f"rois/{name}"][()]) for name in ("channel", "first_bin", "bins")] == [
+            [0, 1, 1], [625, 790, 1], [30, 30, 2]
+        ]  # fmt: skip
+        parameters = config["parameters"]
+        assert dict(parameters["AcquireTime"].attrs) == {"units": "s"}
+        assert [parameters[name].asstr()[()] for name in ("Comment", "Nothing", "Mixed")] == [
+            "a sample", "null", '[1,"a"]'
+        ]  # fmt: skip
+        assert h5[f"{DETECTOR}/event_width"].dtype == np.int32
+        assert h5["/entry/start_time"].asstr()[()] == "2025-06-15T15:06:41.000+00:00"
+
+
+def text(item):
+    return isinstance(item, h5py.Dataset) and h5py.check_string_dtype(item.dtype) is not None
+
+
+def test_widths_that_are_no_whole_numbers(path):
+    file = opened(path)
+    file.begin(header(event_widths=[6.75, 7.0]))
+    file.write(frames(0, 2))
+    file.close()
+    with h5py.File(path) as h5:
+        np.testing.assert_array_equal(h5[f"{DETECTOR}/event_width"], [[7, 7], [7, 7]])
+        np.testing.assert_array_equal(h5["/entry/instrument/NDAttributes/CHAN1EventWidth"], [6.75, 6.75])
+        np.testing.assert_array_equal(h5[f"{DETECTOR}/config/event_widths"], [6.75, 7.0])
+
+
+@pytest.mark.parametrize("swmr", [False, True])
+def test_a_capture_without_a_series_is_described_too(path, swmr):
+    opened(path, swmr=swmr).close()
+    with h5py.File(path) as h5:
+        assert h5["/entry/title"].asstr()[()] == "Xspress3 spectra"
+        for name in ("start_time", "end_time"):
+            assert h5[f"/entry/{name}"].asstr()[()].startswith("20")
+        assert h5["/entry/program_name"].asstr()[()] == "xsp3ioc"
+    assert table(path) == {column.name: [] for column in SERIES_COLUMNS}
 
 
 def test_missing_frames_keep_their_places(path):
@@ -242,17 +379,16 @@ def test_groups_have_classes_and_numbers_have_units(path):
     file = opened(path)
     write(file, frames(0, 1))
     file.close()
-    plain = {column.name for column in DETECTOR_COLUMNS if not column.unit}
-    plain |= {"ArrayCounter", "NDArrayUniqueId", "Date", "RingCurrent"}
-    plain |= {"channel", "channels", "simulated", "capture_id", "windows", "good_thresholds"}
+    plain = {column.name for column in (*DETECTOR_COLUMNS, *SERIES_COLUMNS) if not column.unit}
+    plain |= {fact.path.rpartition("/")[2] for fact in (*FACTS, *of_channel(0)) if not fact.unit}
+    plain |= {"ArrayCounter", "NDArrayUniqueId"}
     lacking = []
 
     def visit(name, item):
         if isinstance(item, h5py.Group):
             lacking.extend([name] if "NX_class" not in item.attrs else [])
-        elif item.dtype.kind in "iuf" and "units" not in item.attrs and "parameters" not in name:
-            leaf = name.rpartition("/")[2]
-            lacking.extend([name] if leaf not in plain and not leaf.endswith("DTFactor") else [])
+        elif item.dtype.kind in "iuf" and "units" not in item.attrs:
+            lacking.extend([name] if item.dtype.kind == "f" or name.rpartition("/")[2] not in plain else [])
 
     with h5py.File(path) as h5:
         h5.visititems(visit)
