@@ -164,3 +164,36 @@ FRAME_UNITS = {
     **dict.fromkeys(("TIME_STAMP", "time_stamp", "EPICS_TS_SEC", "stamp_seconds"), "s"),
     **dict.fromkeys(("EPICS_TS_NSEC", "stamp_nanoseconds"), "ns"),
 }
+
+_ATTRIBUTES_OF_LARCH = ("CHAN1SCA0", "CHAN1DTFactor")
+
+READERS: list[tuple[str, tuple[str, ...], str]] = [
+    (
+        "silx view, h5web", (f"{DATA}/data", f"{DATA}/channel", f"{DATA}/energy"),
+        "the default plot: spectra over energy, frame and channel by sliders",
+    ),
+    (
+        "PyMca", (f"{INSTRUMENT}/mca_00/data", f"{INSTRUMENT}/mca_00/calibration", f"{INSTRUMENT}/mca_00/live_time"),
+        "one MCA, or stack of spectra, per channel, with its calibration (keV), `channels` and times",
+    ),
+    (
+        "xraylarch `read_xsp3_hdf5`",
+        ("/entry/instrument/detector/data", *(f"{ATTRIBUTES}/{name}" for name in _ATTRIBUTES_OF_LARCH)),
+        "leaves the first frame out if that has fewer than 5 counts",
+    ),
+    (
+        "databroker, area-detector-handlers `XSP3`", ("/entry/instrument/detector/data",),
+        "needs `import hdf5plugin` before, or a file with Compression zlib",
+    ),
+    (
+        "area-detector-handlers `XSP3_FLY`",
+        ("/entry/instrument/detector/data", "/entry/instrument/detector/NDAttributes/CHAN1SCA0"), "the same",
+    ),
+    ("ophyd-async", (f"{DATA}/data", f"{ATTRIBUTES}/CHAN1DTFactor"), ""),
+    ("nexusformat, chexus", (f"{DATA}/data",), "a class on every group, a unit on every real number"),
+    (
+        "NanoMAX's scripts, contrast", (f"{DETECTOR}/data", "/entry/measurement/xspress3/data"),
+        "`[frame, channel, :]`, and the other eight names of xspress3-streamer in the same group",
+    ),
+]  # fmt: skip
+"""Who opens the file as it is, what it looks for, and what there is to say."""
