@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import msgspec
+import package_files
 
+from xsp3ioc.receivers.layout import READERS
 from xsp3ioc.records import DETECTOR, READBACK, all_records
 from xsp3ioc.stream import messages
 from xsp3ioc.stream.declared import Declared
@@ -77,7 +79,15 @@ def records() -> str:
     return table(("PV", "type", "access", "alive", "unit or states", "meaning"), *sorted(lines))
 
 
-TABLES = {"states": states, "protocol": protocol, "settings": settings, "records": records}
+def readers() -> str:
+    rows = [(reader, ", ".join(f"`{path}`" for path in paths), remark) for reader, paths, remark in READERS]
+    return table(("reader", "looks for", "remark"), *rows)
+
+
+TABLES = {
+    "states": states, "protocol": protocol, "settings": settings, "records": records,
+    "file_readers": readers, "file_tree": package_files.tree,
+}  # fmt: skip
 
 
 def current(text: str) -> str:

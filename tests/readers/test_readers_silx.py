@@ -41,7 +41,8 @@ def by_address(path):
     import hdf5plugin  # noqa: F401
     from silx.io.utils import get_data
 
-    return get_data(f"silx:{path}::/entry/instrument/mca_02/data"), get_data(f"silx:{path}?path=/entry/data/data&slice=1")
+    channel = get_data(f"silx:{path}::/entry/instrument/mca_02/data")
+    return channel, get_data(f"silx:{path}?path=/entry/data/data&slice=1")
 
 
 def test_data_by_address(files, session):
