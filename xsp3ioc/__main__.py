@@ -17,6 +17,7 @@ COMMANDS = {
     "status": "show a running server at a glance",
     "list": "list the PVs of a running server",
     "get": "show all about PVs of a running server",
+    "salvage": "make a file that a crash left behind a good one",
     "screens": "show or copy the screens for CS-Studio Phoebus",
 }
 """Each is a module of that name (`_` for `-`) with a `main(arguments) -> exit code`."""

@@ -26,7 +26,10 @@ ALLOWED = {
 TANGO_FACE_STARTER = {"service"}
 """Modules of xsp3ioc/ that may start the Tango face."""
 
-H5PY_MODULES = {"attributes", "chunks", "facts", "nexus", "rows", "series_table", "summary", "virtual"}
+H5PY_MODULES = {
+    "attributes", "chunks", "facts", "nexus", "rebuild", "rows", "salvage", "series_table", "summary", "survey",
+    "virtual",
+}  # fmt: skip
 """The writer and the file tools."""
 
 
