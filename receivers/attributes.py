@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.receivers import layout
-from xsp3ioc.receivers.facts import UNKNOWN_UNIT, set_unit
+from xsp3ioc.receivers.entries import set_unit, tell
+from xsp3ioc.receivers.facts import UNKNOWN_UNIT
 from xsp3ioc.receivers.rows import ROWS, Column, Frames, Rows, write_rows
 from xsp3ioc.receivers.virtual import one_channel
 from xsp3ioc.stream.messages import (
@@ -129,7 +130,7 @@ class AttributeDatasets:
             source = self._detector[CHANNEL_COLUMNS[attribute.source]]
             dataset = one_channel(self._group, name, source, attribute.addr, dtype)
             if "units" in source.attrs:
-                dataset.attrs["units"] = source.attrs["units"]
+                tell(dataset, units=source.attrs["units"])
         if "units" not in dataset.attrs:
             set_unit(dataset, "" if attribute.of_the_frame else UNKNOWN_UNIT if dtype.kind == "f" else "")
         return dataset
@@ -194,11 +195,5 @@ def convert(value: Value, dtype: np.dtype) -> Any:
 
 
 def _describe(dataset: h5py.Dataset, description: str, source: str, kind: str) -> None:
-    dataset.attrs.update(
-        {
-            "NDAttrName": dataset.name.rpartition("/")[2],
-            "NDAttrDescription": description,
-            "NDAttrSource": source,
-            "NDAttrSourceType": kind,
-        }
-    )
+    name = dataset.name.rpartition("/")[2]
+    tell(dataset, NDAttrName=name, NDAttrDescription=description, NDAttrSource=source, NDAttrSourceType=kind)

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from xsp3ioc import __version__
+from xsp3ioc.receivers.entries import TEXT, put, set_unit, tell
 from xsp3ioc.receivers.layout import CONFIG, DATA, DETECTOR, ENTRY, INSTRUMENT
 from xsp3ioc.stream.messages import Capture, Header
 
@@ -177,16 +178,11 @@ def describe_facts(file: h5py.File, header: Header) -> None:
             else:
                 _create(file, fact, value)
     _program(file, header.server)
+    parameters, settings_files = file[PARAMETERS], file[SETTINGS_FILES]
     for name, value in header.parameters.items():
-        _guess(file[PARAMETERS], name, value, header.units.get(name, ""))
+        _guess(parameters, name, value, header.units.get(name, ""))
     for name, text in header.settings_files.files.items():
-        _guess(file[SETTINGS_FILES], name, text)
-
-
-def set_unit(dataset: h5py.Dataset, unit: str) -> None:
-    """Say the unit; "" of a real number says that it has none."""
-    if unit or dataset.dtype.kind == "f":
-        dataset.attrs["units"] = unit
+        _guess(settings_files, name, text)
 
 
 def _facts(channels: int) -> Iterable[Fact]:
@@ -200,29 +196,30 @@ def _program(file: h5py.File, server: str) -> None:
 
 
 def _create(file: h5py.File, fact: Fact, value: Any) -> None:
+    group, _, name = fact.path.rpartition("/")
     if fact.text:
-        dataset = file.create_dataset(fact.path, data=_texts(value), dtype=h5py.string_dtype())
+        dataset = put(file.require_group(group), name, _texts(value))
     else:
         # What was chosen nowhere is an empty list: of whole numbers, as it would be otherwise.
-        dataset = file.create_dataset(fact.path, data=value if np.size(value) else np.zeros(0, int))
+        dataset = put(file.require_group(group), name, value if np.size(value) else np.zeros(0, int))
         set_unit(dataset, fact.unit)
-    dataset.attrs["long_name"] = fact.doc
+    tell(dataset, long_name=fact.doc)
 
 
 def _guess(group: h5py.Group, name: str, value: Any, unit: str = "") -> None:
     """Make a dataset of what JSON can say: numbers and texts as such, all else as JSON."""
     several = isinstance(value, list)
     if isinstance(value, str) or (several and value and all(isinstance(one, str) for one in value)):
-        group.create_dataset(_name(name), data=_texts(value), dtype=h5py.string_dtype())
+        put(group, _name(name), _texts(value))
         return
     try:
         numbers = np.asarray(value)
     except ValueError:  # ragged
         numbers = np.asarray(None)
     if numbers.dtype.kind in "biuf":
-        set_unit(group.create_dataset(_name(name), data=numbers), unit)
+        set_unit(put(group, _name(name), numbers), unit)
     else:
-        group.create_dataset(_name(name), data=_clean(msgspec.json.encode(value).decode()))
+        put(group, _name(name), _clean(msgspec.json.encode(value).decode()))
 
 
 def _name(name: str) -> str:
@@ -230,7 +227,7 @@ def _name(name: str) -> str:
 
 
 def _texts(value: Any) -> Any:
-    return [_clean(one) for one in value] if isinstance(value, list) else _clean(value)
+    return np.array([_clean(one) for one in value], TEXT) if isinstance(value, list) else _clean(value)
 
 
 def _clean(text: str) -> str:

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from xsp3ioc.receivers.entries import set_unit, tell
 from xsp3ioc.stream.formulas import dead_time_percent, percent_of_factors
 from xsp3ioc.stream.messages import EVENT_WIDTH, FRAME_DTYPE, SCALERS, Block, FrameStatus
 
@@ -169,9 +170,8 @@ def create(group: h5py.Group, column: Column, channels: int) -> h5py.Dataset:
     """Make the dataset of a column in `group`, of length 0, with its unit and meaning."""
     tail = (channels,) if column.per_channel else ()
     dataset = group.create_dataset(column.name, (0, *tail), column.dtype, maxshape=(None, *tail), chunks=(ROWS, *tail))
-    dataset.attrs["long_name"] = column.doc
-    if column.unit or dataset.dtype.kind == "f":
-        dataset.attrs["units"] = column.unit  # "": a real number without a unit
+    tell(dataset, long_name=column.doc)
+    set_unit(dataset, column.unit)
     return dataset
 
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from xsp3ioc.receivers.facts import iso, set_unit
+from xsp3ioc.receivers.entries import set_unit, tell
+from xsp3ioc.receivers.facts import iso
 from xsp3ioc.receivers.rows import write_rows
 from xsp3ioc.stream.messages import Header
 
@@ -108,5 +109,5 @@ def _value(column: SeriesColumn, entry: Entry) -> object:
 def _create(group: h5py.Group, column: SeriesColumn) -> h5py.h5d.DatasetID:
     dataset = group.create_dataset(column.name, (0,), column.dtype, maxshape=(None,), chunks=(ROWS,))
     set_unit(dataset, column.unit)
-    dataset.attrs["long_name"] = column.doc
+    tell(dataset, long_name=column.doc)
     return dataset.id

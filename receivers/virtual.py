@@ -10,6 +10,7 @@ from __future__ import annotations
 import h5py
 from numpy.typing import DTypeLike
 
+from xsp3ioc.receivers.entries import tell
 from xsp3ioc.receivers.layout import DETECTOR, INSTRUMENT
 
 UNLIMITED = h5py.h5s.UNLIMITED
@@ -29,11 +30,11 @@ def add_channel_groups(file: h5py.File, channels: int) -> None:
         for name, origin in VIEWS.items():
             source = detector[origin]
             view = one_channel(group, name, source, channel, source.dtype)
-            view.attrs.update({key: source.attrs[key] for key in COPIED if key in source.attrs})
+            tell(view, **{key: source.attrs[key] for key in COPIED if key in source.attrs})
         energy = detector["energy"]
         layout = h5py.VirtualLayout(energy.shape[1:], energy.dtype)
         layout[...] = h5py.VirtualSource(".", energy.name, energy.shape)[channel]
-        group.create_virtual_dataset("energy", layout).attrs.update(energy.attrs)
+        tell(group.create_virtual_dataset("energy", layout), **dict(energy.attrs))
 
 
 def one_channel(group: h5py.Group, name: str, source: h5py.Dataset, channel: int, dtype: DTypeLike) -> h5py.Dataset:
