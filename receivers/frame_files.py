@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 
@@ -14,12 +17,12 @@ from xsp3ioc.stream.messages import Block, Capture, Header, SeriesEnd
 class FrameFiles:
     """Looks like one file to which frames are added; each is complete, and closed, when the next one comes.
 
-    OSError and ValueError as `NexusFile` has them.
+    `finish` is called with the name of each that is closed. OSError and ValueError as `NexusFile` has them.
     """
 
     swmr = False
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self, capture: Capture, finish: Callable[[str], None] = lambda _: None) -> None:
         self.path = capture.filename
         """The last file."""
         self.number = capture.number
@@ -27,6 +30,9 @@ class FrameFiles:
         self.frames = 0
         self.missing = 0
         """Frames of the running series that are missing, and have no file, or are marked as not valid."""
+        self.stored = 0
+        """Bytes of all files."""
+        self._finish = finish
         self._capture = msgspec.structs.replace(capture, frames=1)
         self._limit = capture.frames
         self._next_number = capture.number
@@ -70,6 +76,8 @@ class FrameFiles:
         self._file.write(frame)
         self._file.close()
         self._file = None
+        self._finish(self.path)
+        self.stored += os.stat(self.path).st_size
         self._next_number = self.number + self._capture.increment
         self._next = frame.end
         self.frames += 1

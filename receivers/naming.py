@@ -1,4 +1,4 @@
-"""Which name a capture's file gets: its number's, the next free one's, or for the time being a hidden one."""
+"""Which name a capture's file gets: its number's, the next free one, or for the time being a hidden one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from xsp3ioc.receivers.nexus import NexusFile
-from xsp3ioc.receivers.paths import hidden, keep, prepare
+from xsp3ioc.receivers.paths import hidden, keep, prepare, underscored
 from xsp3ioc.stream.messages import Capture
 
 Made = TypeVar("Made")
 
 
 def create(capture: Capture, number: int) -> tuple[NexusFile, int]:
-    """Make the file of this number, or of the next free one if the capture wants that; return it and its number.
+    """Make the file of this number, or of the next free name if the capture wants that; return it and its number.
 
     OSError or ValueError if that cannot be.
     """
@@ -38,13 +38,17 @@ def name_held(capture: Capture) -> tuple[str, int]:
 
 
 def _first_free(capture: Capture, number: int, make: Callable[[str], Made]) -> tuple[Made, int]:
+    path = capture.name(number)
     while True:
-        path = capture.name(number)
         try:
             prepare(Path(path), capture.overwrite, capture.create_directories)
             return make(path), number
         except FileExistsError:
             # Also when another program has made it a moment ago.
-            if not capture.next_free or capture.name(number + 1) == path:
+            if capture.underscore:
+                path = underscored(path)
+            elif not capture.next_free or capture.name(number + 1) == path:
                 raise
-            number += 1
+            else:
+                number += 1
+                path = capture.name(number)

@@ -58,6 +58,8 @@ class NexusFile:
         """Frames that a crash does not take away."""
         self.flushed_missing = 0
         """`missing`, as of the last flush."""
+        self.stored = 0
+        """Bytes of the file, as of then."""
         self._capture = capture
         self._next = 0
         self._frames_wanted = 0
@@ -144,6 +146,7 @@ class NexusFile:
         self._table.flush()
         self._file.flush()
         self.flushed, self.flushed_missing = self.frames, self.missing
+        self.stored = os.fstat(self._file.id.get_vfd_handle()).st_size
 
     def close(self) -> None:
         """Flush and close; after an error, only `abandon` is left to do."""

@@ -163,6 +163,12 @@ def confined(root: Path, name: str) -> Path:
     return path
 
 
+def underscored(path: str) -> str:
+    """Return `path` with `_` before its extension: the file name alone counts, whatever dots the directories have."""
+    whole = Path(path)
+    return str(whole.with_name(f"{whole.stem}_{whole.suffix}"))
+
+
 def numbered(path: Path, number: int) -> Path:
     """Return `path` with `_number` before its extension; number 0 is `path` itself."""
     return path if number == 0 else path.with_name(f"{path.stem}_{number}{path.suffix}")

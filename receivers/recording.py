@@ -6,11 +6,13 @@ import logging
 import time
 from collections.abc import Callable
 
+from xsp3ioc.receivers.durability import Durability
 from xsp3ioc.receivers.frame_files import FrameFiles
 from xsp3ioc.receivers.naming import create, create_hidden, name_held
 from xsp3ioc.receivers.nexus import NexusFile
 from xsp3ioc.receivers.paths import describe
 from xsp3ioc.receivers.receiver import Event
+from xsp3ioc.receivers.room import Room
 from xsp3ioc.stream.messages import (
     Block,
     Capture,
@@ -40,13 +42,16 @@ Open = NexusFile | FrameFiles
 class Recording:
     """The server's captures, each in the file that the server names.
 
-    Whatever goes wrong with a file is reported (`Failed`); the rest of its capture is then ignored.
+    Whatever goes wrong with a file is reported (`Failed`); the rest of its capture is then ignored. So is a disk that
+    is nearly full: the file is closed well before. `durability`: what survives a loss of power.
     """
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, durability: Durability | None = None) -> None:
         self._report = report
+        self._durability = durability or Durability()
         self._capture: Capture | None = None
         self._file: Open | None = None
+        self._room: Room
         self._header: Header | None = None
         self._late = False
         self._failed = False
@@ -82,19 +87,13 @@ class Recording:
         capture = self._capture
         if capture is None or self._failed:
             return
-        file, path, frames = self._file, capture.filename, self._reported_frames
-        if file is not None:
-            path = file.path
-            try:
-                file.close()
-            except FAILURES as error:
-                self._fail(error)
-                return
-            frames = file.flushed
-        self._file, self._failed = None, True
-        text = f"{path}: a message of the server could not be read: {reason}"
-        log.error("Capture %d failed: %s", capture.capture_id, text)
-        self._report(Failed(capture_id=capture.capture_id, filename=path, frames=frames, error=text))
+        path = self._file.path if self._file else capture.filename
+        try:
+            frames = self._close_file(self._file) if self._file else self._reported_frames
+        except FAILURES as error:
+            self._fail(error)
+            return
+        self._report_failed(capture, path, frames, f"{path}: a message of the server could not be read: {reason}")
 
     def tick(self) -> None:
         """Flush and report as time goes by; to be called several times a second."""
@@ -102,9 +101,12 @@ class Recording:
         if file is None or capture is None:
             return
         now = time.monotonic()
-        if now - self._flushed >= capture.flush_interval and file.frames != file.flushed:
+        sync = self._durability.due(file.frames)
+        if sync or (now - self._flushed >= capture.flush_interval and file.frames != file.flushed):
             try:
                 file.flush()
+                if sync:
+                    self._durability.sync(file.path, file.frames)
             except FAILURES as error:
                 self._fail(error)
                 return
@@ -122,7 +124,7 @@ class Recording:
     def _create(self, capture: Capture) -> tuple[Open, int]:
         """Create the file of a capture, return it and its number; OSError or ValueError if that cannot be."""
         if capture.each_frame:
-            return FrameFiles(capture), capture.number
+            return FrameFiles(capture, self._put_on_disk), capture.number
         if capture.hold:
             return create_hidden(capture), capture.number
         return create(capture, capture.number)
@@ -138,6 +140,9 @@ class Recording:
             self._name(capture)
             return
         self._file, number = self._create(capture)
+        self._room = Room(capture)
+        if not capture.each_frame:
+            self._durability.named(self._file.path, abs(capture.create_directories))
         self._flushed = self._reported = time.monotonic()
         self._began = 0.0
         log.info("Opened %s", self._file.path)
@@ -145,6 +150,7 @@ class Recording:
 
     def _name(self, capture: Capture) -> None:
         path, number = name_held(capture)
+        self._put_on_disk(path)
         log.info("%s is now %s", capture.held, path)
         self._report(Opened(capture_id=capture.capture_id, filename=path, number=number))
         self._report(Closed(capture_id=capture.capture_id, filename=path, frames=capture.frames))
@@ -172,6 +178,11 @@ class Recording:
             # No place is kept for what went by before this receiver had joined.
             file.begin(header, block.first)
             self._late = False
+        if full := self._room.shortage(file, header, block):
+            frames = self._close_file(file)
+            self._report_written(file, capture)
+            self._report_failed(capture, file.path, frames, f"{full}: {frames:,} frames are safe in {file.path}")
+            return
         file.write(block)
         if file.full:
             self._close()
@@ -224,9 +235,7 @@ class Recording:
         file, capture = self._file, self._capture
         if file is None or capture is None:
             return
-        file.close()
-        self._file = None
-        log.info("Closed %s with %d frames", file.path, file.frames)
+        self._close_file(file)
         self._report_written(file, capture)
         self._report(
             Closed(
@@ -236,6 +245,20 @@ class Recording:
                 seconds=time.monotonic() - self._began if self._began else 0.0,
             )
         )
+
+    def _close_file(self, file: Open) -> int:
+        """Close the file well, and return the frames in it."""
+        file.close()
+        self._file, self._reported_frames = None, file.frames
+        log.info("Closed %s with %d frames", file.path, file.frames)
+        if not isinstance(file, FrameFiles):
+            self._durability.sync(file.path)
+        return file.frames
+
+    def _put_on_disk(self, path: str) -> None:
+        """Have a file that is complete survive a loss of power, with its name."""
+        self._durability.sync(path)
+        self._durability.named(path, abs(self._capture.create_directories) if self._capture else 0)
 
     def _report_written(self, file: Open, capture: Capture, series_id: int | None = None, flush: int = 0) -> None:
         frames, missing = file.flushed, file.flushed_missing
@@ -248,6 +271,7 @@ class Recording:
                 missing=missing,
                 flush=flush,
                 swmr=file.swmr,
+                stored=file.stored,
                 filename=file.path if isinstance(file, FrameFiles) else "",
                 number=file.number if isinstance(file, FrameFiles) else 0,
             )
@@ -260,12 +284,14 @@ class Recording:
             log.error("Writing failed: %s", error)
             return
         path = file.path if file else capture.filename
-        text = describe(error, path)
-        log.error("Capture %d failed: %s", capture.capture_id, text)
         log.debug("", exc_info=error)
         if file:
             file.abandon()
         if isinstance(file, FrameFiles) and file.flushed:
             self._report_written(file, capture)  # the number of the last good one, from which its user goes on
-        frames = file.flushed if file else 0
+        self._report_failed(capture, path, file.flushed if file else self._reported_frames, describe(error, path))
+
+    def _report_failed(self, capture: Capture, path: str, frames: int, text: str) -> None:
+        self._failed = True
+        log.error("Capture %d failed: %s", capture.capture_id, text)
         self._report(Failed(capture_id=capture.capture_id, filename=path, frames=frames, error=text))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from xsp3ioc.receivers.durability import Durability
 from xsp3ioc.receivers.nexus import NexusFile
 from xsp3ioc.receivers.paths import confined, numbered, prepare
 from xsp3ioc.receivers.recording import Recording
@@ -23,12 +24,14 @@ class RemoteRecording(Recording):
     the next free number. `tell` is given a line of text for every file.
     """
 
-    def __init__(self, root: Path, template: str, tell: Callable[[str], object]) -> None:
+    def __init__(
+        self, root: Path, template: str, tell: Callable[[str], object], durability: Durability | None = None
+    ) -> None:
         try:
             confined(root, template % 0)
         except (TypeError, ValueError, PermissionError) as error:
             raise ValueError(f"template {template!r} makes no file name: {error}") from error
-        super().__init__(self._told)
+        super().__init__(self._told, durability)
         self._root = root
         self._template = template
         self._tell = tell

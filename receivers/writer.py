@@ -10,6 +10,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import argparse  # noqa: E402
 import itertools  # noqa: E402
 import logging  # noqa: E402
+import math  # noqa: E402
 import mmap  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
@@ -18,6 +19,7 @@ import time  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+from xsp3ioc.receivers.durability import Durability  # noqa: E402
 from xsp3ioc.receivers.nexus import LIBRARY, abandoned  # noqa: E402
 from xsp3ioc.receivers.receiver import NO_POOL, Receiver, RefusedError  # noqa: E402
 from xsp3ioc.receivers.recording import Recording  # noqa: E402
@@ -45,14 +47,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--template", default=TEMPLATE, help="file name of a series without a capture (default %(default)s)"
     )
+    parser.add_argument(
+        "--fsync", type=float, default=0.0, metavar="SECONDS",
+        help="put what was written on the disk so often, and at the end of a file, so that it survives a loss of power "
+        "(default: never)",
+    )  # fmt: skip
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("-v", "--verbose", action="store_true", help="say more")
     options = parser.parse_args(arguments)
+    if not 0 <= options.fsync < math.inf:
+        parser.error(f"--fsync {options.fsync:g}: it is seconds, or 0 for never")
     level = logging.DEBUG if options.verbose else logging.INFO if options.child else logging.WARNING
     # The server puts its own time before what its child says.
     line = "%(levelname)s %(message)s" if options.child else "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=level, format=line)
-    code = _child(options.connect) if options.child else _program(options, parser)
+    code = _child(options) if options.child else _program(options, parser)
     if abandoned:
         logging.shutdown()
         os._exit(code)
@@ -98,7 +107,7 @@ def record(
         recording.close()
 
 
-def _child(endpoint: str) -> int:
+def _child(options: argparse.Namespace) -> int:
     stop = threading.Event()
     # Ctrl-C reaches every process of the terminal, systemd's SIGTERM every process of the service: when to end is the
     # server's decision.
@@ -106,9 +115,9 @@ def _child(endpoint: str) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_wait_for_parent, args=(stop,), daemon=True).start()
     token = os.environ.get(TOKEN_VARIABLE, "")
-    with Receiver(endpoint, "writer", credit=CREDIT, token=token, library=LIBRARY, pool=_pool()) as receiver:
+    with Receiver(options.connect, "writer", credit=CREDIT, token=token, library=LIBRARY, pool=_pool()) as receiver:
         # Only the reports of the one who has the token are taken.
-        recording = Recording(receiver.report if token else lambda _: None)
+        recording = Recording(receiver.report if token else lambda _: None, Durability(options.fsync))
         try:
             record(receiver, recording, stop.is_set, patience=PATIENCE)
         except RefusedError as error:
@@ -140,7 +149,9 @@ def _program(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        recording = RemoteRecording(options.root, options.template, lambda line: print(line, flush=True))
+        recording = RemoteRecording(
+            options.root, options.template, lambda line: print(line, flush=True), Durability(options.fsync)
+        )
         receiver = Receiver(options.connect, options.name, credit=CREDIT)
     except ValueError as error:
         parser.error(str(error))

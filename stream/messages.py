@@ -57,6 +57,7 @@ from xsp3ioc.stream.orders import Message as Message
 from xsp3ioc.stream.orders import Opened as Opened
 from xsp3ioc.stream.orders import SettingsFiles as SettingsFiles
 from xsp3ioc.stream.orders import Written as Written
+from xsp3ioc.stream.orders import reserve as reserve
 
 PROTOCOL = "xsp3ioc"
 VERSION = 1

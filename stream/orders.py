@@ -6,6 +6,16 @@ import msgspec
 
 from xsp3ioc.stream.attributes import AttributeSet
 
+RESERVE = 32 << 20
+"""Bytes that the writer leaves free on a disk at least, but for a tenth of a small disk."""
+RESERVE_SECONDS = 2.0
+"""And for how long it could go on to write."""
+
+
+def reserve(total: int, rate: float = 0.0) -> int:
+    """Bytes that the writer leaves free on a disk of `total` bytes that fills at `rate` bytes/s."""
+    return min(max(RESERVE, int(RESERVE_SECONDS * rate)), total // 10)
+
 
 class SettingsFiles(msgspec.Struct, frozen=True):
     """A settings directory as the library has read or written it."""
@@ -51,6 +61,8 @@ class Capture(Message, tag="capture"):
     number: int = 0
     next_free: bool = False
     """A number whose file exists is passed over."""
+    underscore: bool = False
+    """`_` is put before the ending of a name that exists, until there is no such file; Tango's rule."""
     each_frame: bool = False
     """A file for every frame; `frames` of them."""
     increment: bool = True
@@ -84,6 +96,7 @@ class Opened(Message, tag="opened"):
 
     capture_id: int
     filename: str
+    """As it really is, whatever its order said."""
     number: int = 0
     """The one in its name."""
 
@@ -99,6 +112,8 @@ class Written(Message, tag="written"):
     """Which order to flush this answers; 0: none."""
     swmr: bool = False
     """Others may read the file now."""
+    stored: int = 0
+    """Bytes on the disk so far; of all files, where there is one for every frame."""
     filename: str = ""
     """Of a capture with a file for every frame: the last of them, and its number."""
     number: int = 0
@@ -115,7 +130,7 @@ class Closed(Message, tag="closed"):
 
 
 class Failed(Message, tag="failed"):
-    """The writer could not open, write or close; `filename` keeps what was flushed before."""
+    """The writer could not open, write or close, or the disk is full; `filename` keeps what was flushed before."""
 
     capture_id: int
     filename: str

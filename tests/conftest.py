@@ -6,6 +6,7 @@ import tempfile
 
 import pytest
 from server_process import ServerProcess
+from small_disk import SmallDisk
 
 # What is started in the background by a shell ignores SIGINT, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -35,3 +36,11 @@ def server(tmp_path_factory):
     server = ServerProcess(tmp_path_factory.mktemp("server"))
     yield server
     assert server.stop() == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 24 MiB."""
+    disk = SmallDisk(tmp_path / "disk")
+    yield disk
+    disk.end()

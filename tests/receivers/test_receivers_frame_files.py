@@ -186,7 +186,7 @@ def test_a_flush_on_demand(order, tmp_path):
     recording = Recording(reports.append)
     for event in (order(), header(), frames(0, 3), Flush(capture_id=1, flush=4)):
         recording.take(event)
-    assert reports[-1] == Written(capture_id=1, frames=3, flush=4)
+    assert reports[-1] == Written(capture_id=1, frames=3, flush=4, stored=reports[-1].stored)
     assert length(tmp_path / "x_0.h5") == 3
     recording.take(Flush(capture_id=9, flush=5))
     assert len(of(Written, reports)) == 1
@@ -198,7 +198,7 @@ def test_a_flush_of_a_full_file_is_answered(order):
     recording = Recording(reports.append)
     for event in (order(frames=2), header(), frames(0, 3), Flush(capture_id=1, flush=1)):
         recording.take(event)
-    assert reports[-1] == Written(capture_id=1, frames=2, flush=1)
+    assert reports[-1] == Written(capture_id=1, frames=2, flush=1, stored=reports[-1].stored)
 
 
 def test_a_flush_after_so_many_frames(order, tmp_path):
