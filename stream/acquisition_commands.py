@@ -14,14 +14,15 @@ from xsp3ioc.stream.acquisition import Acquisition
 from xsp3ioc.stream.array_values import identity_values
 from xsp3ioc.stream.attribute_commands import AttributeCommands
 from xsp3ioc.stream.connection import TRIGGERS, System
-from xsp3ioc.stream.display import frame_values
+from xsp3ioc.stream.display import frame_spectra, frame_values
 from xsp3ioc.stream.heading import make_header
 from xsp3ioc.stream.life import StateError
 from xsp3ioc.stream.messages import Block
 from xsp3ioc.stream.parameter import Severity
+from xsp3ioc.stream.plugins import PluginCounts, passing
 from xsp3ioc.stream.series import Series, SeriesError
 from xsp3ioc.stream.sockets import DataSocket
-from xsp3ioc.stream.stopping import STOP_ANSWER, Stopping
+from xsp3ioc.stream.stopping import Stopping
 from xsp3ioc.stream.subscribers import Audience
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class AcquisitionCommands(Stopping, AttributeCommands):
     latest: Block | None = None
     """The block read last, in this series or the one before."""
     _acquisition: Acquisition
+    _plugins: PluginCounts
     _series_id = 0
 
     def __init__(self, system: System, pool_bytes: int) -> None:
@@ -82,7 +84,7 @@ class AcquisitionCommands(Stopping, AttributeCommands):
         for analysis in self._analyses:
             analysis.begin(series.header)
         if self.values["erase_on_start"]:
-            self._erase()
+            self._erase(disabled=False)
         self.data.publish(series.header, audience=series.audience)
         series.start_time, series.start_monotonic = time.time(), time.monotonic()
         try:
@@ -101,15 +103,6 @@ class AcquisitionCommands(Stopping, AttributeCommands):
             series.reason = "failed to start"
             self.data.publish(series.end(1, 0, None), audience=series.audience)
             raise
-
-    def _wait_for_stop(self) -> None:
-        """Let a series that was told to stop end, before the next one begins."""
-        series = self.series
-        deadline = time.monotonic() + STOP_ANSWER
-        while series is not None and series.stop_asked.is_set() and not series.done.done():
-            if time.monotonic() > deadline:
-                raise StateError(self._waits_for(series))
-            time.sleep(0.001)
 
     def _new_series(self) -> Series:
         values = self.values
@@ -166,7 +159,8 @@ class AcquisitionCommands(Stopping, AttributeCommands):
     def _on_block(self, block: Block) -> None:
         series = self.series
         if series is not None and series.shown:
-            self.sum.add(block, series.corrected)
+            if self.values["summing_enabled"]:
+                self.sum.add(block, series.corrected)
             for analysis in self._analyses:
                 analysis.add(block)
         if series is not None:
@@ -214,8 +208,8 @@ class AcquisitionCommands(Stopping, AttributeCommands):
                 self.say(series.error, Severity.major)
             else:
                 self.say(("Stopped Acquiring" if stopped else "Completed Acquisition") + remark)
-            still = {"frame_rate": 0.0, "file_rate": 0.0, "shown_rate": [0.0] * self.channels, "time_remaining": 0.0}
-            self.update_changed(still)
+            still = {"frame_rate": 0.0, "file_rate": 0.0, "time_remaining": 0.0}
+            self.update_changed(still | self._plugins.rates(0.0))
             self.update_all({"acquire": False, "acquire_busy": False})
             if series.error:
                 self.show_refused("acquire")  # clients that look at the record's alarm only see it there
@@ -236,9 +230,11 @@ class AcquisitionCommands(Stopping, AttributeCommands):
         if block is None or not series.shown:
             return
         at = float(block.frames["time"][-1])
+        self._show_spectra("mca", frame_spectra(block, series), passing(self.values, "spectrum"), at)
         self.update_all(frame_values(block, series) | identity_values(block), at)
-        shown, until = self.sum.shown()  # blocks may have come after `block`
-        self.update("mca_sum", shown, at=max(at, until))
+        spectra, until = self.sum.shown()  # blocks may have come after `block`
+        self._show_spectra("mca_sum", spectra, passing(self.values, "sum_spectrum"), max(at, until))
+        self.update_changed({"sum_frames": self.sum.frames}, max(at, until))
         for analysis in self._analyses:
             analysis.show(block, at, last)
 

@@ -19,8 +19,8 @@ class Analysis(Protocol):
     def end(self, frames: int) -> None:
         """Hear that no more blocks come: the series has had so many frames, those in no block included."""
 
-    def erase(self) -> None:
-        """Begin again: ERASE, or the start of a series that erases."""
+    def erase(self, disabled: bool) -> None:
+        """Begin again: ERASE, or the start of a series that erases, which leaves alone what is `disabled`."""
 
     def show(self, block: Block, at: float, last: bool) -> None:
         """Update the parameters that show the last frame of `block`, whose time is `at`; ten times a second at most.

@@ -12,6 +12,7 @@ class ArrayCommands(Commanded):
     """Type and size of frames."""
 
     def _put_corrected(self, value: bool, channel: int | None) -> None:
+        self._let_close()
         if self.values["capture"] and value != self.values["corrected"]:
             raise StateError(f"CTRL_DTC cannot change while {self.values['full_file_name']} is being written")
         self.update("corrected", value)
@@ -30,6 +31,21 @@ class ArrayCommands(Commanded):
         if value:
             raise ValueError(f"ColorMode = {self.parameters['color_mode'].choices[value]}: spectra are Mono")
         self.update("color_mode", value)
+
+    def _put_region_size_y(self, value: int, channel: int | None) -> None:
+        if value != self.values["channels"]:
+            raise ValueError(f"SizeY = {value}: all {self.values['channels']} channels are read out")
+        self.update("region_size_y", value)
+
+    def _put_reverse_x(self, value: bool, channel: int | None) -> None:
+        if value:
+            raise ValueError("ReverseX = Yes: spectra begin at bin 0")
+        self.update("reverse_x", value)
+
+    def _put_reverse_y(self, value: bool, channel: int | None) -> None:
+        if value:
+            raise ValueError("ReverseY = Yes: frames begin with channel 1")
+        self.update("reverse_y", value)
 
     def _put_channels(self, value: int, channel: int | None) -> None:
         if value != self.values["channels"]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from xsp3ioc.stream.detector_parameters import BINS
-from xsp3ioc.stream.parameter import DISABLE_ENABLE, Parameter, Severity
+from xsp3ioc.stream.parameter import DISABLE_ENABLE, NO_YES, Parameter, Severity
 
 UINT32, FLOAT64 = 5, 9
 """Data types, as areaDetector counts them."""
 DATA_TYPES = ("Int8", "UInt8", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float32", "Float64")
 COLOR_MODES = ("Mono", "Bayer", "RGB1", "RGB2", "RGB3", "YUV444", "YUV422", "YUV421")
 DIMENSIONS = 10
+
+
+def _fixed(value: int, pv: str, doc: str) -> Parameter:
+    return Parameter(value, doc, pv=pv, low=value, high=value, command=True)
 
 
 class ArrayParameters:
@@ -29,6 +33,14 @@ class ArrayParameters:
         UINT32, "Type of the spectra; follows CTRL_DTC", pv="DataType", choices=DATA_TYPES, command=True
     )
     color_mode = Parameter(0, "Spectra have no colours", pv="ColorMode", choices=COLOR_MODES, command=True)
+    bin_x = _fixed(1, "BinX", "Bins of a spectrum are not added up")
+    bin_y = _fixed(1, "BinY", "Channels are not added up")
+    region_min_x = _fixed(0, "MinX", "Spectra begin at bin 0")
+    region_min_y = _fixed(0, "MinY", "All channels are read out")
+    region_size_x = _fixed(BINS, "SizeX", "Spectra have all their bins")
+    region_size_y = Parameter(4, "All channels are read out", pv="SizeY", low=1, command=True)
+    reverse_x = Parameter(False, "Spectra begin at bin 0", pv="ReverseX", choices=NO_YES, command=True)
+    reverse_y = Parameter(False, "Frames begin with channel 1", pv="ReverseY", choices=NO_YES, command=True)
     size_x = Parameter(BINS, "Bins of a spectrum", pv="ArraySizeX_RBV", writable=False)
     size_y = Parameter(4, "Channels of a frame", pv="ArraySizeY_RBV", writable=False)
     size_z = Parameter(0, "Not used", pv="ArraySizeZ_RBV", writable=False)

@@ -12,6 +12,7 @@ from xsp3ioc.stream.detector_parameters import BINS
 from xsp3ioc.stream.pool import Pool
 
 _MIB = 1 << 20
+_COUNT_CHANNELS = ("size_y", "most_y", "dimension1", "file_size_y", "file_dimension1", "region_size_y")
 
 
 def shape_values(channels: int, corrected: bool) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def shape_values(channels: int, corrected: bool) -> dict[str, Any]:
     sizes = np.zeros(DIMENSIONS)
     sizes[:2] = BINS, channels
     return {
-        **dict.fromkeys(("size_y", "most_y", "dimension1", "file_size_y", "file_dimension1"), channels),
+        **dict.fromkeys(_COUNT_CHANNELS, channels),
         **dict.fromkeys(("dimensions", "file_dimensions"), sizes),
         **dict.fromkeys(("data_type", "file_data_type"), FLOAT64 if corrected else UINT32),
         **dict.fromkeys(("array_bytes", "file_array_bytes"), BINS * channels * (8 if corrected else 4)),

@@ -64,6 +64,7 @@ class ChannelParameters:
         np.zeros(0), "Sum of the spectra since the last erase", pv="/MCASUM{chan}:ArrayData", length=BINS,
         writable=False, per_channel=True,
     )  # fmt: skip
+    sum_frames = Parameter(0, "Frames in the sum", pv="/Proc1:NumFiltered_RBV", writable=False)
     sum_reset = Parameter(
         True, "Begin the sum of the spectra anew", pv="/Proc1:ResetFilter", choices=NO_YES, readback=False, command=True
     )
@@ -91,12 +92,4 @@ class ChannelParameters:
     input_rate = Parameter(
         0.0, "Input count rate of the latest frame", pv="/C{chan}:ICR_RBV", unit="cps", precision=1, writable=False,
         per_channel=True,
-    )  # fmt: skip
-    shown_rate = Parameter(
-        0.0, "Frames per second that are looked at", pv="/ROI{chan}:ArrayRate_RBV", unit="Hz", precision=2,
-        writable=False, per_channel=True,
-        aliases=(
-            "/ROISUM{chan}:ArrayRate_RBV", "/MCA{chan}ROI:ArrayRate_RBV", "/MCA{chan}:ArrayRate_RBV",
-            "/MCASUM{chan}:ArrayRate_RBV",
-        ),
     )  # fmt: skip

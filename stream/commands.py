@@ -239,6 +239,10 @@ class Commanded(Store, ABC):
             command.future.set_result(None)
 
     @abstractmethod
+    def _let_close(self) -> None:
+        """Let a file that was told to close be closed, before what was put behind that."""
+
+    @abstractmethod
     def _stop(self, command: Command) -> None:
         """End the series now and answer within a second."""
 

@@ -9,12 +9,14 @@ from xsp3ioc.stream.detector_parameters import BINS as BINS
 from xsp3ioc.stream.detector_parameters import DETECTOR_STATES as DETECTOR_STATES
 from xsp3ioc.stream.detector_parameters import DetectorParameters
 from xsp3ioc.stream.file_parameters import FileParameters
+from xsp3ioc.stream.plugin_parameters import PluginParameters
 from xsp3ioc.stream.roi_parameters import RoiParameters
 from xsp3ioc.stream.scaler_parameters import ScalerParameters
 
 
 class Declared(
     AttributeParameters,
+    PluginParameters,
     FileParameters,
     RoiParameters,
     ScalerParameters,

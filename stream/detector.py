@@ -25,6 +25,8 @@ from xsp3ioc.stream.energies import Energies
 from xsp3ioc.stream.life import State
 from xsp3ioc.stream.messages import FRAME_DTYPE, SCALERS, Block, encode
 from xsp3ioc.stream.parameter import Severity
+from xsp3ioc.stream.plugin_commands import PluginCommands
+from xsp3ioc.stream.plugins import PluginCounts
 from xsp3ioc.stream.recorder import CaptureFile, Recorder
 from xsp3ioc.stream.roi_analysis import RoiAnalysis
 from xsp3ioc.stream.roi_commands import RoiCommands
@@ -56,7 +58,7 @@ class Places:
     monitor_port: int = 9998
 
 
-class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, ScalerAttributes, Energies):
+class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, PluginCommands, ScalerAttributes, Energies):
     """Parameters and commands; `put` asks for a change, `subscribe` hears of every change, from any thread."""
 
     def __init__(self, system: System, places: Places, pool_bytes: int = 1 << 30) -> None:
@@ -65,7 +67,8 @@ class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, ScalerAttribute
         self.answers: dict[str, Callable[[], Reply]] = {}
         """What the monitor socket answers to requests that only a face knows about."""
         self._rois, self._scalers = RoiAnalysis(self), ScalerAnalysis(self)
-        self._analyses = [self._rois, self._scalers]
+        self._plugins = PluginCounts(self)
+        self._analyses = [self._rois, self._scalers, self._plugins]
         self._stops = []
         self._acquisition: Acquisition
         self._shown: Block | None = None
@@ -202,8 +205,8 @@ class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, ScalerAttribute
         elif now - since >= 1.0:
             rate = (series.acquired - frames) / (now - since)
             file_rate = rate if series.audience is Audience.all else 0.0
-            shown_rate = [rate] * self.channels if self.values["array_callbacks"] else [0.0] * self.channels
-            self.update_all({"frame_rate": rate, "file_rate": file_rate, "shown_rate": shown_rate})
+            shown = self._plugins.rates(rate if series.shown else 0.0)
+            self.update_all({"frame_rate": rate, "file_rate": file_rate} | shown)
             self._rate = (now, series.id, series.acquired)
 
     def _show_headroom(self, series: Series | None) -> None:

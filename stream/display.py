@@ -69,7 +69,6 @@ def frame_values(block: Block, series: Series) -> dict[str, Any]:
     counting = percent if series.enabled is None else percent[series.enabled]
     output = formulas.output_rates(scalers, header.clock_period)
     return {
-        "mca": spectra(block.mca[-1], factors, series.corrected),
         "total_ticks": scalers[:, Scaler.total_ticks].astype(float).tolist(),
         "dt_factor": factors.tolist(),
         "dead_time": percent.tolist(),
@@ -80,18 +79,21 @@ def frame_values(block: Block, series: Series) -> dict[str, Any]:
     }
 
 
+def frame_spectra(block: Block, series: Series) -> NDArray[np.float64]:
+    """Return the spectra of the last frame of `block`, one of `series`, as they are shown: (channels, bins)."""
+    return spectra(block.mca[-1], block.factors[-1], series.corrected)
+
+
 def spectra(mca: NDArray[np.uint32], factors: NDArray[np.float64], corrected: bool) -> NDArray[np.float64]:
     """Return spectra (..., channels, bins) as they are shown: if `corrected`, times their factors (..., channels)."""
     shown: NDArray[np.float64] = mca * factors[..., np.newaxis] if corrected else mca.astype(np.float64)
     return shown
 
 
-def blank_values(channels: int, bins: int) -> dict[str, Any]:
+def blank_values(channels: int) -> dict[str, Any]:
     """Values of the same parameters after an erase."""
     zeros = [0.0] * channels
     return dict.fromkeys(("total_ticks", "dead_time", "output_rate", "input_rate"), zeros) | {
-        "mca": np.zeros((channels, bins)),
-        "mca_sum": np.zeros((channels, bins)),
         "dt_factor": [1.0] * channels,
         "mean_dead_time": 0.0,
         "max_dead_time": 0.0,

@@ -14,7 +14,7 @@ import msgspec
 from xsp3ioc.stream.blocks import Block
 from xsp3ioc.stream.file_names import chunk_frames, full_file_name, missing_levels, number_pattern
 from xsp3ioc.stream.file_parameters import CAPTURE, SINGLE, STREAM
-from xsp3ioc.stream.file_settings import FileSettingsCommands
+from xsp3ioc.stream.file_settings import CLOSE_PATIENCE, FileSettingsCommands
 from xsp3ioc.stream.messages import Capture, Header, Value, image_of
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.recorder import CaptureFile, RecordingError
@@ -25,8 +25,6 @@ from xsp3ioc.stream.subscribers import Audience
 ATTACH_TIMEOUT = 10.0
 OPEN_TIMEOUT = 10.0
 """Seconds for the writer to be there, and to open a file."""
-CLOSE_PATIENCE = 5.0
-"""Seconds for it to close a file; Capture = 0 after that gives it up."""
 STOP_PATIENCE = 0.8
 """Seconds for a series that is told to stop to have its last frames written."""
 LAZY = "Lazy Open..."
@@ -52,6 +50,7 @@ class FileCommands(FileSettingsCommands):
                 "Capture = 1 in FileWriteMode Single: WriteFile writes a frame, AutoSave each of them; "
                 "for many frames in a file choose Stream"
             )
+        self._let_close()
         if self._occupied:
             raise RuntimeError(f"Capture = 1 while {self._occupied}")
         self.update_all({"write_status": False, "write_message": ""})  # of the file before
@@ -97,6 +96,7 @@ class FileCommands(FileSettingsCommands):
             return None
         if mode == STREAM:
             raise ValueError("WriteFile = 1 in FileWriteMode Stream: frames are written as they come, by Capture = 1")
+        self._let_close()
         if self._occupied:
             raise RuntimeError(f"WriteFile = 1 while {self._occupied}")
         self.update_all({"write_status": False, "write_message": ""})

@@ -60,6 +60,10 @@ class FileSettings:
         0, "1: NumImages is not copied to NumCapture", pv="/HDF1:NumCapture_CALC.DISA", low=-32768, high=32767,
         readback=False,
     )  # fmt: skip
+    capture_frames_copy = Parameter(
+        16000.0, "NumImages, when it was last copied to NumCapture; a put copies it", pv="/HDF1:NumCapture_CALC",
+        readback=False, command=True,
+    )  # fmt: skip
     file_compression = Parameter(
         5, "Compression of the spectra", pv="/HDF1:Compression", choices=COMPRESSION_CHOICES
     )

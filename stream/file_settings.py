@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from xsp3ioc.stream.file_names import full_file_name, missing_levels
 from xsp3ioc.stream.file_parameters import BLOSC_CODECS, BLOSC_SHUFFLES
 from xsp3ioc.stream.recorder import CaptureFile, Recorder
 
+CLOSE_PATIENCE = 5.0
+"""Seconds for a file to be closed; Capture = 0 after that gives it up."""
 FILTERS = {0: "none", 2: "szip", 3: "gzip", 4: "blosc", 5: "bslz4", 6: "lz4"}
 """What the writer can do, by the number of the areaDetector's choice."""
 
@@ -61,7 +64,16 @@ class FileSettingsCommands(Commanded):
         """Whether a file that has just ended gets its name, for which it is ordered next."""
         return bool(file.order.hold and not file.error and self.values["file_auto_save"] and not file.closed.done())
 
+    def _let_close(self) -> None:
+        """Let a file that was told to close be closed, before what was put behind that."""
+        file = self.recorder.file
+        while file is not None and file.closing and self._occupied:
+            if time.monotonic() - file.closing_since > CLOSE_PATIENCE:
+                return
+            time.sleep(0.001)
+
     def _refuse_while_capturing(self, what: str) -> None:
+        self._let_close()
         if self._occupied:
             raise RuntimeError(f"{what} cannot change while {self._occupied}")
 
@@ -124,8 +136,13 @@ class FileSettingsCommands(Commanded):
 
     def _put_frames(self, value: int, channel: int | None) -> None:
         self.update("frames", value)
+        self._put_capture_frames_copy(value, None)
+
+    def _put_capture_frames_copy(self, value: float, channel: int | None) -> None:
+        # The record reckons its value anew whatever is put to it.
         if self.values["capture_frames_apart"] != 1:
-            self._put_capture_frames(value, None)
+            self._put_capture_frames(self.values["frames"], None)
+            self.update("capture_frames_copy", float(self.values["frames"]))
 
     def _put_capture_frames(self, value: int, channel: int | None) -> None:
         new = value != self.values["capture_frames"]

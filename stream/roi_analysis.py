@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from xsp3ioc.stream.channel_series import ChannelSeries, Shown, without_data
 from xsp3ioc.stream.messages import Block, Header
 from xsp3ioc.stream.parameter import Index
+from xsp3ioc.stream.plugins import passing
 from xsp3ioc.stream.rois import STATISTICS, Rois, rois_of
 from xsp3ioc.stream.store import Store
 
@@ -82,8 +83,8 @@ class RoiAnalysis:
 
     def _filled(self) -> list[int]:
         """Channels whose series get points."""
-        enabled = self._store.values["roi_enabled"]
-        return [channel for channel in self.series.running if enabled[channel]]
+        passes = passing(self._store.values, "roi")
+        return [channel for channel in self.series.running if passes[channel]]
 
     def _skip_to(self, frame: int) -> None:
         if frame > self._next:
@@ -91,9 +92,14 @@ class RoiAnalysis:
                 self.series.skip(channel, frame - self._next, self._rois[channel].slots)
             self._next = frame
 
-    def erase(self) -> None:
+    def erase(self, disabled: bool) -> None:
         """Zero the statistics; the series go on."""
-        self.reset(None)
+        passes = passing(self._store.values, "roi")
+        if disabled or passes.all():
+            self.reset(None)
+            return
+        for channel in np.flatnonzero(passes).tolist():
+            self.reset(channel)
 
     def reset(self, index: Index) -> None:
         """Zero the statistics: of one ROI, of a channel's, or of all."""
@@ -103,12 +109,12 @@ class RoiAnalysis:
 
     def show(self, block: Block, at: float, last: bool) -> None:
         """Show the statistics of the last frame, and how far the series are."""
-        enabled = np.array(self._store.values["roi_enabled"])
+        passes = passing(self._store.values, "roi")
         shown = np.stack([self._store.values[f"roi_{name}"] for name in STATISTICS], axis=-1)
         for channels, rois in self._groups:
             frame = np.zeros_like(shown[channels])
             frame[:, rois.slots] = self._statistics(rois, block, channels, LAST)[0]
-            shown[channels] = np.where(enabled[channels, np.newaxis, np.newaxis], frame, shown[channels])
+            shown[channels] = np.where(passes[channels, np.newaxis, np.newaxis], frame, shown[channels])
         for kind, name in enumerate(STATISTICS):
             self._store.update(f"roi_{name}", shown[..., kind].copy(), at=at)
         self.series.show(at, last)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from xsp3ioc.stream.detector_parameters import BINS
-from xsp3ioc.stream.parameter import DISABLE_ENABLE, NO_YES, Parameter, Severity
+from xsp3ioc.stream.parameter import NO_YES, Parameter, Severity
 from xsp3ioc.stream.time_series import LENGTH, PERIODS, SHOWN
 
 CONTROLS = ("Erase/Start", "Start", "Stop", "Read", "Erase")
@@ -34,7 +34,6 @@ def _series(record: str, doc: str) -> Parameter:
 class RoiParameters:
     """The records `MCA<channel>ROI:` and `MCA<channel>ROI:<roi>:`."""
 
-    roi_enabled = _channel(True, "EnableCallbacks", "Look at the channel's ROIs at all", choices=DISABLE_ENABLE)
     roi_use = _roi(True, "Use", "Is the ROI in use, if it has any bins", choices=NO_YES)
     roi_name = _roi("", "Name", "Name of the ROI", readback=False)
     roi_min_x = _roi(0, "MinX", "First bin", unit="bin", low=0, high=BINS - 1)

@@ -12,6 +12,7 @@ from xsp3ioc.stream.channel_series import ChannelSeries, Shown, without_data
 from xsp3ioc.stream.formulas import Scaler, dead_time_percent, percent_of_factors
 from xsp3ioc.stream.messages import EVENT_WIDTH, FRAME_DTYPE, SCALERS, Block, Header
 from xsp3ioc.stream.parameter import SLOTS
+from xsp3ioc.stream.plugins import passing
 from xsp3ioc.stream.store import Store
 
 COUNTERS = int(Scaler.total_ticks)
@@ -89,7 +90,7 @@ class ScalerAnalysis:
     def _skip_to(self, frame: int) -> None:
         if frame > self._next:
             self._fold()
-            for channel in self.series.running:
+            for channel in self._fed():
                 self.series.skip(channel, frame - self._next, range(SLOTS["sca"]))
             self._next = frame
 
@@ -104,11 +105,16 @@ class ScalerAnalysis:
         absent = without_data(frames, scalers)
         if absent is not None:
             values[absent] = np.nan
-            self._sums += np.nansum(values, axis=0)
-        else:
-            self._sums += values.sum(axis=0)
-        for channel in self.series.running:
+        sums = values.sum(axis=0) if absent is None else np.nansum(values, axis=0)
+        passes = passing(self._store.values, "scaler")
+        self._sums[passes] += sums[passes]
+        for channel in self._fed():
             self.series.add(channel, frames["time"], values[:, channel, :, np.newaxis], range(SLOTS["sca"]))
+
+    def _fed(self) -> list[int]:
+        """Channels whose series get points."""
+        passes = passing(self._store.values, "scaler_series")
+        return [channel for channel in self.series.running if passes[channel]]
 
     def _values(self, scalers: NDArray[np.uint32], factors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what records show of the scalers (..., channels, 9): (..., channels, 11)."""
@@ -122,15 +128,18 @@ class ScalerAnalysis:
             values[..., PERCENT] = percent_of_factors(factors)
         return values if self.arrange is None else self.arrange(values)
 
-    def erase(self) -> None:
+    def erase(self, disabled: bool) -> None:
         """Zero values and sums; the series go on."""
         blank = np.zeros_like(self._sums)
         blank[:, WIDTH], blank[:, FACTOR] = self._store.values["event_width"], 1.0
+        channels = slice(None) if disabled else passing(self._store.values, "scaler")
         with self._lock:
             self._fold()
-            self._sums[:] = 0
-        shown = blank if self.arrange is None else self.arrange(blank)
-        self._store.update_all({"scaler": shown, "scaler_sum": np.zeros_like(blank)})
+            self._sums[channels] = 0
+            sums = self._sums.copy()
+        shown = self._store.values["scaler"].copy()
+        shown[channels] = (blank if self.arrange is None else self.arrange(blank))[channels]
+        self._store.update_all({"scaler": shown, "scaler_sum": sums})
 
     def reset(self, channel: int) -> None:
         """Zero a channel's values and sums."""
@@ -146,6 +155,9 @@ class ScalerAnalysis:
             self._fold()
             sums, until = self._sums.copy(), max(at, self._until)
             values = self._values(block.scalers[-1], block.factors[-1])
+        passes = passing(self._store.values, "scaler")
+        if not passes.all():
+            values = np.where(passes[:, np.newaxis], values, self._store.values["scaler"])
         self._store.update("scaler", values, at=at)
         self._store.update("scaler_sum", sums, at=until)  # blocks may have come after `block`
         self.series.show(at, last)

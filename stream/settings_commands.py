@@ -58,7 +58,12 @@ class SettingsCommands(ArrayCommands, ChannelCommands):
         """(channels,) ticks, as used for the dead time."""
         return np.array(self.values["event_width"], np.float64)
 
+    @abstractmethod
+    def _wait_for_stop(self) -> None:
+        """Let a series that was told to stop end."""
+
     def _refuse_while_acquiring(self, what: str) -> None:
+        self._wait_for_stop()
         if self.series is not None:
             raise StateError(f"{what} while acquiring: stop first")
 

@@ -6,7 +6,7 @@ import time
 
 from xsp3ioc.stream.commands import Command
 from xsp3ioc.stream.file_series import FileSeries
-from xsp3ioc.stream.life import State
+from xsp3ioc.stream.life import State, StateError
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.series import Series, SeriesError
 from xsp3ioc.stream.sockets import DataSocket
@@ -52,6 +52,15 @@ class Stopping(SystemCommands, FileSeries):
             if series.recorded and not series.flushed.is_set():
                 self.recorder.abandon("Abandoned by a second stop")
             series.abandoned.set()
+
+    def _wait_for_stop(self) -> None:
+        """Let a series that was told to stop end, before what was put behind the stop."""
+        series = self.series
+        deadline = time.monotonic() + STOP_ANSWER
+        while series is not None and series.stop_asked.is_set() and not series.done.done():
+            if time.monotonic() > deadline:
+                raise StateError(self._waits_for(series))
+            time.sleep(0.001)
 
     def _answer_stops(self) -> None:
         """Tell those who wait too long for a stop what it waits for."""

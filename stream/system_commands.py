@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xsp3ioc.sdk import Xspress3, Xspress3Error
 from xsp3ioc.stream.analysis import Analysis
@@ -17,6 +18,7 @@ from xsp3ioc.stream.display import Sum, blank_values
 from xsp3ioc.stream.heartbeat import Heartbeat
 from xsp3ioc.stream.life import State, StateError, after
 from xsp3ioc.stream.parameter import Severity
+from xsp3ioc.stream.plugins import passing
 from xsp3ioc.stream.pool import Pool
 from xsp3ioc.stream.settings_commands import SettingsCommands
 from xsp3ioc.stream.settings_files import read_settings_files
@@ -63,6 +65,7 @@ class SystemCommands(SettingsCommands):
     def _put_connect(self, value: bool, channel: int | None) -> None:
         if self.closing:
             raise StateError("The server is stopping")
+        self._wait_for_stop()
         check_settings(self.values["config_path"])
         closing = self._being_closed
         if closing is not None and closing.pending is not None:
@@ -95,6 +98,7 @@ class SystemCommands(SettingsCommands):
         self.say("System Connected")
 
     def _put_disconnect(self, value: bool, channel: int | None) -> None:
+        self._wait_for_stop()
         after(self.state, "disconnect")
         self._lost = False
         self._close_sdk()
@@ -177,14 +181,30 @@ class SystemCommands(SettingsCommands):
         if value:
             with self._showing:
                 self.sum.erase()
-                self.update("mca_sum", self.sum.shown()[0])
+                self.update_all({"mca_sum": self.sum.shown()[0], "sum_frames": 0})
         self.update("sum_reset", value)
 
-    def _erase(self) -> None:
-        """Zero the sums and what is shown."""
+    def _erase(self, disabled: bool = True) -> None:
+        """Zero the sums and what is shown; `disabled`: by plugins that are switched off too."""
+        values, channels = self.values, self._system.channels
+        everywhere = np.full(channels, disabled)
         with self._showing:
-            self.sum.erase()
+            if disabled or values["summing_enabled"]:
+                self.sum.erase()
+                self.update_changed({"sum_frames": 0})
             for analysis in self._analyses:
-                analysis.erase()
-            self.update_all(blank_values(self._system.channels, BINS))
+                analysis.erase(disabled)
+            self._show_spectra("mca", np.zeros((channels, BINS)), everywhere | passing(values, "spectrum"))
+            self._show_spectra("mca_sum", np.zeros((channels, BINS)), everywhere | passing(values, "sum_spectrum"))
+            self.update_all(blank_values(channels))
         self.update_changed({"frames_read": 0, "frames_done": 0} | identity_values(None))
+
+    def _show_spectra(
+        self, name: str, spectra: NDArray[np.float64], channels: NDArray[np.bool_], at: float | None = None
+    ) -> None:
+        """Show spectra (channels, bins) of some `channels`; the others keep theirs."""
+        if channels.all():
+            self.update(name, spectra, at=at)
+            return
+        for channel in np.flatnonzero(channels).tolist():
+            self.update(name, spectra[channel], index=channel, at=at)

@@ -279,6 +279,15 @@ class ChannelTable(dict[str, Any]):
 
         return write
 
+    def process(self, record: Record, who: str) -> Future[Any]:
+        """Put a record's value again, as it is."""
+        if record.writable and not record.plain:
+            value = self._core.get(record.parameter.name, record.index)
+            return self._core.put(record.parameter.name, value, record.index, who)
+        nothing: Future[Any] = Future()
+        nothing.set_result(None)
+        return nothing
+
     async def post(self, update: Update) -> None:
         """Show an update on every record of its parameter that somebody watches."""
         self._posted += 1

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import caproto
-from caproto import AccessRights, SubscriptionType
+from caproto import AccessRights, AlarmStatus, SubscriptionType
 
 from xsp3ioc.catalogue import STATES
 from xsp3ioc.records import Record, fit
@@ -28,6 +28,8 @@ TYPE_MENU = (
     "STRING", "CHAR", "UCHAR", "SHORT", "USHORT", "LONG", "ULONG", "INT64", "UINT64", "FLOAT", "DOUBLE", "ENUM",
 )  # fmt: skip
 SEVERITY_MENU = ("NO_ALARM", "MINOR", "MAJOR", "INVALID")
+STATUS_MENU = tuple(status.name for status in AlarmStatus)[:16]
+"""As many as a record's menu can have on the wire."""
 _UNITS = 16
 """Characters of a unit as a field; in a value's metadata there are fewer."""
 
@@ -106,24 +108,26 @@ class LengthField(CountField):
         return await super().read(data_type)
 
 
-class SeverityField(MenuField):
-    """How bad the value is now."""
+class AlarmField(MenuField):
+    """How bad the value is now, or why."""
 
-    def __init__(self, owner: Any):
-        super().__init__(value=int(owner.alarm.severity), enum_strings=SEVERITY_MENU)
-        self._owner = owner
+    def __init__(self, owner: Any, what: str, names: tuple[str, ...]):
+        super().__init__(value=int(getattr(owner.alarm, what)), enum_strings=names)
+        self._owner, self._what = owner, what
 
     async def read(self, data_type: Any) -> Any:
         """Look at the moment of reading."""
         await self._owner.refresh()
-        self._data["value"] = int(self._owner.alarm.severity)
+        self._data["value"] = int(getattr(self._owner.alarm, self._what))
         return await super().read(data_type)
 
 
 def make_field(channel: Served, field: str) -> caproto.ChannelData:
     """Make the channel of `record.FIELD`, or raise KeyError where no record has such a field."""
     made = _MAKERS[field](channel, channel.record)
-    if field in _WRITABLE:
+    if field == "PROC":
+        made.writer = partial(_process, made, channel)
+    elif field in _WRITABLE:
         made.writer = partial(_write, made, channel, _WRITABLE[field])
     return made
 
@@ -141,6 +145,12 @@ def _write(field: Any, owner: Served, metadata: str, value: Any, who: str) -> Fu
     return future
 
 
+def _process(field: Any, owner: Served, value: Any, who: str) -> Future[Any]:
+    """Do again what the last put has done, whatever is written."""
+    field.keep(value[0])
+    return owner.table.process(owner.record, who)
+
+
 def _text(value: Callable[[Record], str], longest: int = STRING_LENGTH - 1) -> Maker:
     return lambda _, record: TextField(
         value=fit(value(record), longest).decode(), string_encoding="utf-8", long_string_max_length=64
@@ -153,6 +163,13 @@ def _number(value: Callable[[Record], float]) -> Maker:
         return CountField(value=int(value(record))) if whole else NumberField(value=value(record))
 
     return make
+
+
+def _no_limit(channel: Any, record: Record) -> caproto.ChannelData:
+    """Make a limit of alarms or monitors, of which there are none; KeyError where a record has no such field."""
+    if record.is_array or record.native not in ("LONG", "DOUBLE"):
+        raise KeyError
+    return _number(lambda _: 0)(channel, record)
 
 
 def _count(value: Callable[[Record], int]) -> Maker:
@@ -174,11 +191,6 @@ def _state(number: int) -> Maker:
     return make
 
 
-def _process(_: Any, record: Record) -> CountField:
-    # Clients write .PROC to have a value read again; ours are always posted, so there is nothing to do.
-    return CountField(value=0)
-
-
 _MAKERS: dict[str, Maker] = {
     "NAME": _text(lambda record: record.name, 60),
     "DESC": _text(lambda record: record.doc),
@@ -190,20 +202,22 @@ _MAKERS: dict[str, Maker] = {
     "DRVH": _number(lambda record: record.drive_limits[1]),
     "DRVL": _number(lambda record: record.drive_limits[0]),
     "SCAN": _menu(SCAN_MENU, lambda record: record.scan),
-    "PROC": _process,
+    "PROC": _count(lambda _: 0),
     "DISA": _count(lambda _: 0),
     "DISP": _count(lambda record: int("DISP" in record.row.fields) if record.row is not None else 0),
     "UDF": _count(lambda _: 0),
-    "SEVR": lambda channel, _: SeverityField(channel),
+    "SEVR": lambda channel, _: AlarmField(channel, "severity", SEVERITY_MENU),
+    "STAT": lambda channel, _: AlarmField(channel, "status", STATUS_MENU),
     "NELM": _count(lambda record: record.count),
     "NORD": lambda channel, _: LengthField(channel),
     "FTVL": _menu(TYPE_MENU, lambda record: record.native),
+    **dict.fromkeys(("HIHI", "HIGH", "LOW", "LOLO", "ADEL", "MDEL"), _no_limit),
     "ZNAM": _state(0),
     "ONAM": _state(1),
     **{f"{name}ST": _state(number) for number, name in enumerate(STATES)},
 }
 _WRITABLE = {
     "DESC": "", "EGU": "units", "PREC": "precision", "HOPR": "upper_disp_limit", "LOPR": "lower_disp_limit",
-    "DRVH": "upper_ctrl_limit", "DRVL": "lower_ctrl_limit", "SCAN": "", "DISA": "", "PROC": "",
+    "DRVH": "upper_ctrl_limit", "DRVL": "lower_ctrl_limit", "SCAN": "", "DISA": "",
 }  # fmt: skip
 """Fields that a client may write, and what of the record's values follows."""

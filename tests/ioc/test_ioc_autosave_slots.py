@@ -28,6 +28,9 @@ class Core(ChannelCommands):
     def _stop(self, command):
         """Nothing runs."""
 
+    def _let_close(self):
+        """Nothing is written."""
+
 
 @pytest.fixture
 def core():

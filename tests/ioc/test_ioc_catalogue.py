@@ -195,6 +195,7 @@ OURS = {
     "HDF1:DataType_RBV": "true",
     "det1:TemperatureActual": "the warmest board's",
     "det1:NumExposures_RBV": "follows",
+    **{f"det1:{which}_RBV": "what it must be" for which in ("BinX", "BinY", "SizeX", "SizeY")},
     "det1:ArraySize0_RBV": "known before the first frame",
     "det1:ArraySize1_RBV": "known before the first frame",
     "det1:NDimensions_RBV": "known before the first frame",

@@ -66,10 +66,14 @@ class LibcaClient:
 
     def throw(self, name, values):
         """Puts without callback, as fast as they go."""
+        self.throw_all([(name, value) for value in values])
+
+    def throw_all(self, puts):
+        """The same to several records, (name, number)."""
         import epics
 
-        pv = self._pv(name)
-        for value in values:
+        pvs = [self._pv(name) for name, _ in puts]
+        for pv, (_, value) in zip(pvs, puts, strict=True):
             number = epics.ca.ctypes.c_double(value)
             epics.ca.libca.ca_array_put(epics.dbr.DOUBLE, 1, pv.chid, epics.ca.ctypes.byref(number))
         epics.ca.libca.ca_flush_io()

@@ -51,9 +51,14 @@ def test_sizes_are_known_before_the_first_frame(rig):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("DataType", UINT32), ("ColorMode", 0), ("NumExposures", 1), ("NUM_CHANNELS", CHANNELS)]
+    ("name", "value"),
+    [
+        ("DataType", UINT32), ("ColorMode", 0), ("NumExposures", 1), ("NUM_CHANNELS", CHANNELS), ("BinX", 1),
+        ("BinY", 1), ("MinX", 0), ("MinY", 0), ("SizeX", BINS), ("SizeY", CHANNELS), ("ReverseX", 0), ("ReverseY", 0),
+    ],
 )
 def test_what_can_only_be_as_it_is_may_be_written_as_it_is(rig, name, value):
+    assert rig.ca.get(f"det1:{name}_RBV") == value
     assert rig.ca.put(f"det1:{name}", value)[0] == ECA_NORMAL
     assert rig.ca.get(f"det1:{name}_RBV") == value
 
@@ -64,6 +69,12 @@ def test_what_can_only_be_as_it_is_may_be_written_as_it_is(rig, name, value):
         ("DataType", "Int8", "spectra are UInt32, and Float64 with CTRL_DTC"),
         ("ColorMode", "RGB1", "Mono"),
         ("NumExposures", 2, "above 1"),
+        ("BinX", 2, "above 1"),
+        ("MinY", 1, "above 0"),
+        ("SizeX", 100, "below 4096"),
+        ("SizeY", 2, "all 4 channels are read out"),
+        ("ReverseX", 1, "begin at bin 0"),
+        ("ReverseY", 1, "begin with channel 1"),
         ("NUM_CHANNELS", 3, "started for 4 channels"),
         ("NUM_CHANNELS", 0, "below 1"),
         ("NUM_FRAMES_CONFIG", 20000, "above 16384, the ring_frames of [detector]"),

@@ -119,6 +119,41 @@ def test_how_often_a_series_is_published(rig):
 
 
 @pytest.mark.parametrize(
+    ("read", "points"), [("MCA3ROI:TSRead", "MCA3ROI:7:TSTotal"), ("C3SCA:TS:TSRead", "C3SCA:3:TSArrayValue")]
+)
+def test_a_series_is_published_when_its_record_is_processed(rig, read, points):
+    ca = rig.ca
+    ca.set(**{f"{read}.SCAN": 0, "MCA3ROI:TSNumPoints": 2000, "C3SCA:TS:TSNumPoints": 2000})
+    ca.set(**{"MCA3ROI:TSControl": 0, "C3SCA:TSControl": 0})
+    ca.monitor(points)
+    rig.begin(10_000, EXPOSURE)
+    ca.wait_above("det1:ArrayCounter_RBV", 20)
+    ca.seen(points)
+    assert ca.put(f"{read}.PROC", 1)[0] == ECA_NORMAL
+    (published,) = ca.seen(points)
+    assert len(published.value) > 1
+    ca.put("det1:Acquire", 0)
+    assert ca.put_status("acquire") == ECA_NORMAL
+    ca.set(**{f"{read}.SCAN": 6})
+
+
+def test_a_command_is_processed_again(rig):
+    ca = rig.ca
+    assert rig.acquire(2) == ECA_NORMAL
+    ca.set(ERASE=1)
+    assert rig.acquire(2) == ECA_NORMAL
+    assert ca.put("det1:ERASE.PROC", 1)[0] == ECA_NORMAL
+    assert ca.get("det1:ArrayCounter_RBV") == 0
+    assert not ca.get("MCASUM1:ArrayData").any()
+    ca.put("det1:NumImages", 0)
+    assert ca.gets("det1:NumImages.SEVR", "det1:NumImages.STAT") == [3, 2]  # INVALID, WRITE
+    assert ca.put("det1:NumImages.PROC", 1)[0] == ECA_NORMAL
+    assert ca.gets("det1:NumImages.SEVR", "det1:NumImages.STAT") == [0, 0]
+    assert ca.put("det1:NumImages_RBV.PROC", 1)[0] == ECA_NORMAL
+    assert ca.gets("det1:NumImages.HIHI", "det1:AcquireTime_RBV.MDEL") == [0, 0]
+
+
+@pytest.mark.parametrize(
     ("record", "value", "allowed"),
     [
         ("MinX", 5000, "above 4095"),
