@@ -19,6 +19,7 @@ DETECTOR = "/entry/instrument/xspress3"
 CONFIG = f"{DETECTOR}/config"
 SERIES = f"{DETECTOR}/series"
 ATTRIBUTES = "/entry/instrument/NDAttributes"
+PERFORMANCE = "/entry/instrument/performance"
 DATA = "/entry/data"
 
 NEXUS_VERSION = "v2024.02"
@@ -44,6 +45,7 @@ GROUPS = {
     f"{CONFIG}/settings_files": Group("NXcollection", "The calibration's own files, as text"),
     SERIES: Group("NXcollection", "The series in this file, one row each"),
     ATTRIBUTES: Group("NXcollection", "The NDAttributes, one value per frame"),
+    PERFORMANCE: Group("NXcollection", "How fast the file was written"),
     "/entry/measurement": Group("NXcollection", "Where NanoMAX's scripts look"),
     DATA: Group(
         "NXdata",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from typing import Any
 
 import h5py
@@ -15,6 +16,7 @@ from xsp3ioc.receivers.attributes import AttributeDatasets
 from xsp3ioc.receivers.chunks import FILTERS, SpectraFile
 from xsp3ioc.receivers.facts import HDF5, PROGRAM, create_facts, describe_facts, iso
 from xsp3ioc.receivers.paths import provisional, replace
+from xsp3ioc.receivers.performance import Performance
 from xsp3ioc.receivers.receiver import last_frame
 from xsp3ioc.receivers.rows import Rows
 from xsp3ioc.receivers.series_table import SeriesTable
@@ -122,9 +124,11 @@ class NexusFile:
             self._skip(block.first - self._next)
         block = part_of(block, self._next - block.first, self._room(len(block)))
         if len(block):
+            began = time.perf_counter()
             self._spectra.append(block)
             self._rows.append(block, self.series - 1)
             self._attributes.append(len(block), block.attributes)
+            self._performance.append(len(block), began)
             self._next = block.end
             self.missing += int(np.count_nonzero(block.frames["status"]))
 
@@ -142,6 +146,7 @@ class NexusFile:
         self._spectra.flush()
         self._rows.flush()
         self._attributes.flush()
+        self._performance.flush()
         self._table.count(self.frames, self.missing)
         self._table.flush()
         self._file.flush()
@@ -179,6 +184,7 @@ class NexusFile:
             self._spectra.skip(frames)
             self._rows.skip(self._next, frames, self.series - 1)
             self._attributes.skip(frames)
+            self._performance.skip(frames)
             self._next += frames
             self.missing += frames
 
@@ -193,6 +199,7 @@ class NexusFile:
         self._rows = Rows([(detector, column) for column in layout.DETECTOR_COLUMNS], channels)
         self._attributes = AttributeDatasets(file, self._rows, capture.attributes, channels)
         self._table = SeriesTable(file[layout.SERIES])
+        self._performance = Performance(file[layout.PERFORMANCE], channels * capture.bins * 4)
         create_facts(file, capture)
         add_channel_groups(file, channels)
         end_time = file.create_dataset(f"{layout.ENTRY}/end_time", (), f"S{TIME_LENGTH}")

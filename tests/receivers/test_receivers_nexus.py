@@ -62,6 +62,7 @@ def lengths(path):
         names = ["data", *(column.name for column in DETECTOR_COLUMNS)]
         found = {len(file[DETECTOR][name]) for name in names}
         found |= {len(dataset) for dataset in file["/entry/instrument/NDAttributes"].values()}
+        found |= {len(file["/entry/instrument/performance/timestamp"])}
         return found | {len(file[f"/entry/instrument/mca_{channel:02}/data"]) for channel in range(CHANNELS)}
 
 
@@ -271,6 +272,23 @@ def test_the_last_frames_have_their_places_where_gaps_came_before(path):
     assert (file.frames, file.missing) == (100, 20)
     file.close()
     assert lengths(path) == {100}
+
+
+def test_how_fast_it_was_written(path):
+    file = opened(path)
+    write(file, frames(0, 1500), frames(1600, 20))
+    file.close()
+    with h5py.File(path) as h5:
+        found = h5["/entry/instrument/performance/timestamp"][()]
+    assert (found.shape, found.dtype) == ((1620, 5), np.float64)
+    assert not found[1500:1600].any()
+    writing, period, running, speed, average = np.delete(found, np.s_[1500:1600], axis=0).T
+    assert (writing > 0).all()
+    assert (writing <= period * (1 + 1e-9)).all()
+    np.testing.assert_allclose(np.cumsum(period), running)
+    np.testing.assert_allclose(speed, CHANNELS * BINS * 4 / period)
+    assert average[0] == pytest.approx(CHANNELS * BINS * 4 / running[0])
+    assert average[-1] == pytest.approx(CHANNELS * BINS * 4 * 1620 / running[-1])
 
 
 def test_overrun_frames_are_marked(path):
