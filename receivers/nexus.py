@@ -69,7 +69,7 @@ class NexusFile:
         # The earliest format, flushed now and then, opens after a crash; later ones do not, but SWMR needs one.
         version: Any = ("v110", "v110") if capture.swmr else "earliest"
         name = provisional(path, capture.overwrite)
-        self.inode = _claim(name)
+        self.inode = claim(name)
         try:
             self._file = h5py.File(name, "w", libver=version, locking="best-effort", rdcc_nbytes=CHUNK_CACHE)
         except BaseException:
@@ -218,7 +218,7 @@ class NexusFile:
         return "complete" if wanted and self._next >= wanted else "file full" if self.full else "file closed"
 
 
-def _claim(path: str) -> tuple[int, int]:
+def claim(path: str) -> tuple[int, int]:
     """Make an empty file and return its device and inode; FileExistsError if there is one already."""
     # HDF5 takes a file for an abandoned one, still open, if it has got the inode of that after its deletion.
     taken = {file.inode for file in abandoned}

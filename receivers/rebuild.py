@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 
 from xsp3ioc.receivers.layout import LINKS
+from xsp3ioc.receivers.nexus import claim
 from xsp3ioc.receivers.survey import FAILURES, Span, Survey, per_frame
 
 BITSHUFFLE, ITS_OWN = 32008, 3
@@ -47,7 +48,8 @@ def rebuild(source: h5py.File, path: str, found: Survey, swmr: bool, tell: Tell 
                 with contextlib.suppress(*FAILURES):  # what cannot be read is no row of a frame, and left out
                     group.copy(key, target, key)
 
-    with h5py.File(path, "x", libver=version, locking="best-effort") as file:
+    claim(path)
+    with h5py.File(path, "w", libver=version, locking="best-effort") as file:
         fill(source, file, "")
         for name, thing in LINKS.items():
             if name in source and thing in file:
