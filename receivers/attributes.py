@@ -131,8 +131,9 @@ class AttributeDatasets:
             dataset = one_channel(self._group, name, source, attribute.addr, dtype)
             if "units" in source.attrs:
                 tell(dataset, units=source.attrs["units"])
-        if "units" not in dataset.attrs:
-            set_unit(dataset, "" if attribute.of_the_frame else UNKNOWN_UNIT if dtype.kind == "f" else "")
+        if "units" not in dataset.attrs and not attribute.is_text:
+            told = attribute.type == PARAM or dtype.kind != "f"
+            set_unit(dataset, attribute.unit if told else UNKNOWN_UNIT)
         return dataset
 
     def _create(self, name: str, dtype: np.dtype, value: Any) -> h5py.Dataset:

@@ -22,6 +22,15 @@ ATTRIBUTES = "/entry/instrument/NDAttributes"
 PERFORMANCE = "/entry/instrument/performance"
 DATA = "/entry/data"
 
+DATA_ATTRIBUTES = {
+    "signal": np.int32(1),
+    "NDArrayNumDims": np.int32(2),
+    "NDArrayDimBinning": np.ones(2, np.int32),
+    "NDArrayDimOffset": np.zeros(2, np.int32),
+    "NDArrayDimReverse": np.zeros(2, np.int32),
+}
+"""Of the spectra, as areaDetector has them."""
+
 NEXUS_VERSION = "v2024.02"
 """Release of the NeXus definitions whose classes and attributes are used."""
 

@@ -196,6 +196,7 @@ class NexusFile:
         file.attrs.update({"file_time": iso(), **made_with})
         detector = file[layout.DETECTOR]
         self._spectra = SpectraFile(detector, capture)
+        detector["data"].attrs.update(layout.DATA_ATTRIBUTES)
         self._rows = Rows([(detector, column) for column in layout.DETECTOR_COLUMNS], channels)
         self._attributes = AttributeDatasets(file, self._rows, capture.attributes, channels)
         self._table = SeriesTable(file[layout.SERIES])

@@ -10,7 +10,7 @@ from xml.parsers import expat
 
 import msgspec
 
-from xsp3ioc.stream.attribute_sources import find_type
+from xsp3ioc.stream.attribute_sources import find_type, parameter_name
 from xsp3ioc.stream.attributes import CONST, EPICS_PV, KINDS, MOST, PARAM, TEXT, Attribute, DataType
 from xsp3ioc.stream.parameter import Parameter
 
@@ -181,8 +181,15 @@ def _definition(name: str, fields: Mapping[str, str], parameters: Mapping[str, P
         _check_constant(source, datatype)
     elif not source.isprintable() or len(source) > LONGEST_TEXT or " " in source:
         raise ValueError(f"source {source[:60]!r} is no name of a record")
+    parameter = parameters.get(parameter_name(source)) if kind == PARAM else None
     attribute = Attribute(
-        name=name, type=kind, source=source, addr=addr, datatype=datatype or "f8", description=_shorten(description)
+        name=name,
+        type=kind,
+        source=source,
+        addr=addr,
+        datatype=datatype or "f8",
+        description=_shorten(description),
+        unit=parameter.unit if parameter else "",
     )
     try:
         # A name that the writer would not take.

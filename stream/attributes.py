@@ -61,6 +61,8 @@ class Attribute(msgspec.Struct, frozen=True, kw_only=True):
     """The channel, from 0, of a parameter that each has for itself."""
     datatype: DataType = "f8"
     description: str = ""
+    unit: str = ""
+    """Of a parameter."""
 
     @property
     def is_text(self) -> bool:

@@ -72,6 +72,26 @@ def test_the_standard_set(path):
         assert {len(group[name]) for name in group} == {3}
 
 
+def test_units(path):
+    chosen = AttributeSet().with_more(
+        [
+            attribute("time", type="PARAM", source="exposure_time", unit="s"),
+            attribute("number", type="PARAM", source="frames", datatype="f8"),
+            attribute("energy", source="mono:energy"),
+            attribute("count", source="count", datatype="i4"),
+        ]
+    )
+    opened(path, chosen).close()
+    with h5py.File(path) as h5:
+        found = {name: item.attrs.get("units") for name, item in h5[GROUP].items()}
+    told = {
+        "time": "s", "number": "", "energy": "unknown", "count": None, "CHAN1SCA0": "tick", "CHAN1EventWidth": "tick",
+        "CHAN1DTFactor": "", "CHAN1DTPercent": "%", "TIMESTAMP": "s", "NDArrayEpicsTSnSec": "ns", "ArrayCounter": None,
+        "RingCurrent": "unknown",
+    }  # fmt: skip
+    assert {name: found[name] for name in told} == told
+
+
 def test_a_set_of_ones_own(path):
     """Names, types and values as they were asked for; and nothing else."""
     chosen = only(

@@ -356,6 +356,10 @@ def test_what_readers_look_for(path):
         assert plot["energy"].attrs["units"] == "eV"
         np.testing.assert_array_equal(plot["energy"][:2], [2.5, 12.5])
         np.testing.assert_array_equal(h5[DETECTOR]["energy"][:, 1], [10.0, 15.0])
+        about = h5["/entry/data/data"].attrs
+        assert {name: np.ravel(value).tolist() for name, value in about.items() if "NDArray" in name} == {
+            "NDArrayNumDims": [2], "NDArrayDimBinning": [1, 1], "NDArrayDimOffset": [0, 0], "NDArrayDimReverse": [0, 0]
+        }  # fmt: skip
         assert h5["/entry/instrument/detector"] == h5[DETECTOR] == h5["/entry/measurement/xspress3"]
         for attributes in ("/entry/instrument/NDAttributes", "/entry/instrument/detector/NDAttributes"):
             assert h5[attributes]["CHAN2SCA4"].dtype == np.float64

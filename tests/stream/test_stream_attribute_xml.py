@@ -61,6 +61,14 @@ def test_the_drivers_own_file():
 
 
 @pytest.mark.parametrize(
+    ("fields", "unit"),
+    [('type="PARAM" source="ACQ_TIME"', "s"), ('type="PARAM" source="NIMAGES"', ""), ('source="A:b"', "")],
+)
+def test_units_of_parameters(fields, unit):
+    assert one(f'name="a" {fields}').unit == unit
+
+
+@pytest.mark.parametrize(
     ("fields", "datatype"),
     [
         ('source="A:b"', "f8"),
