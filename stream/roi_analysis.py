@@ -83,8 +83,10 @@ class RoiAnalysis:
 
     def _filled(self) -> list[int]:
         """Channels whose series get points."""
+        if not (running := self.series.running):
+            return running
         passes = passing(self._store.values, "roi")
-        return [channel for channel in self.series.running if passes[channel]]
+        return [channel for channel in running if passes[channel]]
 
     def _skip_to(self, frame: int) -> None:
         if frame > self._next:
