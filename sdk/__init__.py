@@ -42,6 +42,7 @@ from xsp3ioc.sdk.constants import (
 from xsp3ioc.sdk.emulator.faults import Faults
 from xsp3ioc.sdk.emulator.library import EmulatedLibrary
 from xsp3ioc.sdk.emulator.pool import expected_frames, timed_frame
+from xsp3ioc.sdk.emulator.recorded import Recording
 from xsp3ioc.sdk.emulator.settings import EmulatorSettings
 from xsp3ioc.sdk.errors import (
     DeviceNotFound,
@@ -112,6 +113,7 @@ __all__ = [
     "OutOfMemory",
     "OutOfRange",
     "Progress",
+    "Recording",
     "Region",
     "RunFlag",
     "SCALERS",

@@ -7,8 +7,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from xsp3ioc import __version__
+
+if TYPE_CHECKING:
+    from xsp3ioc.configuration import Configuration
 
 COMMANDS = {
     "demo": "take 1000 frames with an emulated detector, write and plot them",
@@ -17,6 +21,7 @@ COMMANDS = {
     "status": "show a running server at a glance",
     "list": "list the PVs of a running server",
     "get": "show all about PVs of a running server",
+    "replay": "serve the frames of a file as an emulated detector's, or once through and compare",
     "salvage": "make a file that a crash left behind a good one",
     "screens": "show or copy the screens for CS-Studio Phoebus",
 }
@@ -36,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     hardware = parser.add_mutually_exclusive_group()
     hardware.add_argument("--emulate", action="store_true", default=None, help="an emulated detector, no hardware")
     hardware.add_argument("--library", metavar="PATH", help="the vendor's libxspress3.so")
+    parser.add_argument("--replay", metavar="FILE", help="emulate, with the frames of this file")
+    parser.add_argument("--replay-pace", choices=("clock", "reader"), help=argparse.SUPPRESS)
+    parser.add_argument("--replay-end", choices=("wrap", "stop"), help=argparse.SUPPRESS)
     parser.add_argument("--config", metavar="FILE.toml", help="settings; what is given here wins over the file")
     parser.add_argument("--trace", metavar="FILE", help="record every call of the library in FILE")
     parser.add_argument("--prefix", metavar="P", help="macro P of all PV names (default: XSP3_<channels>Chan:)")
@@ -99,6 +107,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             configuration.detector.emulate = False
         elif options.emulate:
             configuration.detector.library = ""
+        _take_recording(configuration, options)
         if options.autosave:
             configuration.autosave.directory, configuration.autosave.enabled = options.autosave, True
         elif options.no_autosave:
@@ -115,6 +124,21 @@ def _run(arguments: Sequence[str] | None) -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"xsp3ioc: {error}\n")
         return 2
+
+
+def _take_recording(configuration: Configuration, options: argparse.Namespace) -> None:
+    """Let a file say what the emulated detector is like, if one is to be replayed."""
+    if options.library:
+        configuration.emulator.pop("replay", None)
+    for key, value in (
+        ("replay", options.replay), ("pace", options.replay_pace), ("replay_end", options.replay_end)
+    ):  # fmt: skip
+        if value is not None:
+            configuration.emulator[key] = value
+    if "replay" in configuration.emulator:
+        from xsp3ioc.replay_source import take_over
+
+        take_over(configuration)
 
 
 def _list_pvs(prefix: str, r: str, channels: int, form: str | None) -> int:

@@ -17,6 +17,9 @@ else:
 from xsp3ioc.access import EVERYONE, WriteAccess
 from xsp3ioc.sdk import Connection, EmulatorSettings
 
+REPLAY = ("replay", "replay_end")
+"""Keys of `[emulator]` that say whose frames it shows, and what comes after the last one: wrap or stop."""
+
 
 class ConfigurationError(ValueError):
     """The server cannot start with these settings; the message is one line for its user."""
@@ -102,7 +105,7 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     access: Access = msgspec.field(default_factory=Access)
     autosave: Autosave = msgspec.field(default_factory=Autosave)
     emulator: dict[str, Any] = {}
-    """Fields of `EmulatorSettings`; `channels` and `cards` are the detector's."""
+    """Fields of `EmulatorSettings`, where `channels` and `cards` are the detector's; and those of `REPLAY`."""
     parameters: dict[str, Any] = {}
     """First values of the detector's parameters, by name."""
 
@@ -153,7 +156,8 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         for key in ("channels", "cards"):
             if key in self.emulator:
                 raise ConfigurationError(f"[emulator]: {key} belongs in [detector]")
-        raw = {"channels": self.detector.channels, "cards": self.detector.cards} | self.emulator
+        told = {key: value for key, value in self.emulator.items() if key not in REPLAY}
+        raw = {"channels": self.detector.channels, "cards": self.detector.cards} | told
         try:
             return msgspec.convert(raw, EmulatorSettings)
         except (msgspec.ValidationError, ValueError) as error:

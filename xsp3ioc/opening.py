@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from xsp3ioc.configuration import Configuration, ConfigurationError
+from xsp3ioc.replay_source import open_recording
 from xsp3ioc.sdk import EmulatedLibrary, Library, Xspress3Error, load
 from xsp3ioc.sdk.trace import LIMIT, WHOLE, Facts, TracedLibrary
 
@@ -43,7 +44,8 @@ def open_library(
 def _library(configuration: Configuration) -> Iterator[Library]:
     if configuration.detector.emulate:
         # Its functions are methods; the protocol's __getattr__ speaks of a library's symbols.
-        yield cast(Library, EmulatedLibrary(configuration.emulator_settings()))
+        with open_recording(configuration) as recording:
+            yield cast(Library, EmulatedLibrary(configuration.emulator_settings(), recording=recording))
         return
     path = configuration.detector.library
     try:

@@ -9,6 +9,7 @@ from xsp3ioc.sdk.cdef import Prototype, ffi, prototypes
 from xsp3ioc.sdk.constants import Status
 from xsp3ioc.sdk.emulator.incidents import Incidents
 from xsp3ioc.sdk.emulator.leaves import OutsideLeaf, Part, call_on_leaf, place_of
+from xsp3ioc.sdk.emulator.recorded import Recording
 from xsp3ioc.sdk.emulator.settings import EmulatorSettings
 from xsp3ioc.sdk.emulator.system import System
 
@@ -45,8 +46,10 @@ class EmulatedCalls:
         settings: EmulatorSettings,
         clock: Callable[[], int] = time.monotonic_ns,
         sleep: Callable[[float], None] = time.sleep,
+        recording: Recording | None = None,
     ) -> None:
         self.settings = settings
+        self.recording = recording
         self._clock = clock
         self._sleep = sleep
         self._systems: dict[int, System] = {}

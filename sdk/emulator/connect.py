@@ -159,7 +159,7 @@ class ConnectFunctions(EmulatedCalls):
         try:
             first = wanted.card_index * settings.channels_per_card
             used = settings.narrowed(wanted.channels, wanted.cards, first)
-            system = System(used, wanted.cards, wanted.frames, self._clock)
+            system = System(used, wanted.cards, wanted.frames, self._clock, self.recording, first)
         except (OSError, ValueError) as error:
             raise Refusal(FILE_READ_FAILED, f"spectrum {settings.spectrum}: {error}") from error
         before = self._systems.get(0)

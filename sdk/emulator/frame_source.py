@@ -7,11 +7,13 @@ from xsp3ioc.sdk.emulator.captured import Captured
 from xsp3ioc.sdk.emulator.gated import FrameZero, Gated, SoftwareGated, TriggeredTrain
 from xsp3ioc.sdk.emulator.gates import Gates, gates_of
 from xsp3ioc.sdk.emulator.pulses import PulseTrain
+from xsp3ioc.sdk.emulator.recorded import Recording
 from xsp3ioc.sdk.emulator.timeline import ReaderTrain, SoftwareTimed, Timeline, Train, Triggered
 from xsp3ioc.sdk.emulator.triggers import FromTriggerToTrigger, SoftwareTriggers, Triggers
 
 _MOST_REMEMBERED = 1 << 22  # triggers
 _SOFTWARE_TRIGGERS = (ItfgTrigger.software, ItfgTrigger.software_only_first)
+_FREE = (ItfgTrigger.burst, ItfgTrigger.software_only_first)
 _WITH_FRAME_ZERO = (TimingSource.idc, TimingSource.ttl_both, TimingSource.lvds_both)
 EACH_FRAME = (ItfgTrigger.software, ItfgTrigger.hardware)
 """Modes in which every frame needs a trigger."""
@@ -91,9 +93,12 @@ class Demand(NamedTuple):
     """Frames that fit."""
 
 
-def timeline_of(demand: Demand, now: int) -> Timeline:
-    """Make the timeline of a run that is armed now."""
-    register, _, train, reader, memory = demand
+def timeline_of(demand: Demand, now: int, recording: Recording | None = None) -> Timeline:
+    """Make the timeline of a run that is armed now; a recording sets the pace of a generator that runs freely."""
+    register, itfg, train, reader, memory = demand
+    free = register.source is TimingSource.internal and itfg.trigger in _FREE and not itfg.in_pause
+    if recording is not None and free and not register.capture:
+        return recording.timeline(itfg.frames, itfg.gap.cycles, reader=reader)
     if register.source is TimingSource.internal:
         return generated(demand, now, None)
     if register.source in (TimingSource.software, TimingSource.software_marker):

@@ -37,12 +37,16 @@ class EmulatedLibrary(
     """`EmulatedLibrary(settings)` takes the place of `load(path)`.
 
     Its methods xsp3_* take and return what the C functions do, pointers as cffi pointers; those that are not emulated
-    answer XSP3_ERROR and say so. `clock` (nanoseconds) and `sleep` (seconds) can be replaced, to make time pass as a
-    test wants it.
+    answer XSP3_ERROR and say so. `recording` has frames to show instead of drawn ones.
+    `clock` (nanoseconds) and `sleep` (seconds) can be replaced, to make time pass as a test wants it.
     """
 
-    library_name = "emulator"
     simulated = True
+
+    @property
+    def library_name(self) -> str:
+        """What it calls itself; with a recording, of what its frames are."""
+        return "emulator" if self.recording is None else f"emulator, replay of {self.recording.name}"
 
     def has(self, name: str) -> bool:
         """Whether this is a function of the library; the emulator has all of them."""

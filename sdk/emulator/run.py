@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from xsp3ioc.sdk.constants import ErrorFlag
 from xsp3ioc.sdk.emulator.losses import Losses
 from xsp3ioc.sdk.emulator.pool import FramePool, Regions, timed_frame
+from xsp3ioc.sdk.emulator.recorded import RecordedPool
 from xsp3ioc.sdk.emulator.ring import NEVER, Ring, frame_numbers
 from xsp3ioc.sdk.emulator.settings import EmulatorSettings
 from xsp3ioc.sdk.emulator.timeline import Timeline
@@ -46,7 +47,7 @@ class Run:
         settings: EmulatorSettings,
         timeline: Timeline,
         ring: Ring,
-        pool: FramePool | None,
+        pool: FramePool | RecordedPool | None,
         regions: Regions,
         bits: int,
         *,
@@ -224,6 +225,8 @@ class Run:
             self._pool.mca(first, out)
         else:
             self._pool.scalers(first, out)
+        if isinstance(self._pool, RecordedPool):
+            return  # however long it lasts here, it holds what it held
         base = self._base
         for index, ticks in self.timeline.uneven(first - self.first + base, len(out)).items():
             number = index - base + self.first

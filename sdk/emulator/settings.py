@@ -65,6 +65,8 @@ class EmulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     seed: int = 0
     pace: Literal["clock", "reader"] = "clock"
     """clock: frames come in real time and overrun if nobody reads; reader: the next comes as one is acknowledged."""
+    clock_period: float = 0.0
+    """Seconds per tick; 0: the product's."""
     ahead: int = 256
     """Reader pace: how many frames are ready beyond the first that is not acknowledged."""
     memory: bool = False
@@ -108,6 +110,8 @@ class EmulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError(
                 f"per_card = {self.per_card} is outside {-(-self.channels // self.cards)}..{product.channels_per_card}"
             )
+        if self.clock_period and not 1e-9 <= self.clock_period <= 1e-6:
+            raise ValueError(f"clock_period = {self.clock_period} is outside 1e-09..1e-06 s and not 0")
         if self.seed < 0 or self.ahead < 1:
             raise ValueError(f"seed = {self.seed} cannot be negative, ahead = {self.ahead} is at least 1")
         for name, most in PER_CHANNEL.items():
@@ -172,4 +176,5 @@ class EmulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     @property
     def family(self) -> Product:
         """The emulated product's properties."""
-        return PRODUCTS[self.product]
+        product = PRODUCTS[self.product]
+        return product._replace(clock_period=self.clock_period) if self.clock_period else product

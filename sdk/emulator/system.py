@@ -25,6 +25,7 @@ from xsp3ioc.sdk.emulator.markers import TRIGGER_INPUTS, Markers
 from xsp3ioc.sdk.emulator.physics import sources
 from xsp3ioc.sdk.emulator.pool import FramePool, Regions
 from xsp3ioc.sdk.emulator.pulses import PulseTrain
+from xsp3ioc.sdk.emulator.recorded import RecordedPool, Recording
 from xsp3ioc.sdk.emulator.ring import Ring
 from xsp3ioc.sdk.emulator.run import Run
 from xsp3ioc.sdk.emulator.settings import EmulatorSettings
@@ -44,7 +45,11 @@ class Sync(NamedTuple):
 class System:
     """Everything behind one handle; `lock` guards it, and is not held while frames are copied."""
 
-    def __init__(self, settings: EmulatorSettings, cards: int, frames: int, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, settings: EmulatorSettings, cards: int, frames: int, clock: Callable[[], int],
+        recording: Recording | None = None, first_channel: int = 0,
+    ) -> None:  # fmt: skip
+        """Frames are those of `recording` if there is one, from its channel `first_channel` on."""
         self.settings = settings
         self.cards = cards
         self.frames = frames
@@ -73,6 +78,8 @@ class System:
         self._ready: set[int] = set()  # cards behind card 0 that were armed and have not begun
         self._following: set[int] = set()  # those that have
         self._pool: FramePool | None = None
+        self._recording = recording
+        self._first_channel = first_channel
         self._pool_key: tuple[EmulatorSettings, int, int] | None = None
         self._clock = clock
         sources(settings)  # an unusable spectrum file shows here, and the first frame need not wait for it
@@ -137,8 +144,8 @@ class System:
         register = TimingRegister.of(self.time_a[0])
         train = PulseTrain(self.settings.pulses, self.settings.seed, self.settings.family.clock_period)
         demand = Demand(register, self.itfg[0], train, self.settings.pace == "reader", self.ring)
-        timeline = timeline_of(demand, self.now)
-        pool = None if timeline.exposure is None else self._pool_for(timeline.exposure)
+        timeline = timeline_of(demand, self.now, self._recording)
+        pool = self._recorded() or (None if timeline.exposure is None else self._pool_for(timeline.exposure))
         first = self.time_fixed[0] & _FIRST_FRAME
         compulsory = self.settings.family.compulsory_acknowledge
         circular = bool(self.run_flags & RunFlag.circular)
@@ -178,6 +185,11 @@ class System:
                 channels = self.channels_of(card)
                 run.losses.lose(channels, max(run.first, run.complete(self.now, channels)))
             self._following.discard(card)
+
+    def _recorded(self) -> RecordedPool | None:
+        if self._recording is None:
+            return None
+        return RecordedPool(self._recording, self._first_channel, self.channels, self.bits)
 
     def _pool_for(self, ticks: int) -> FramePool:
         pool, key = self._pool, (self.drawn, ticks, self.bits)

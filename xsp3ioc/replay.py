@@ -1,0 +1,100 @@
+"""`xsp3ioc replay`: a file as the emulated detector of a server, or once through a server and compared."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+SAME, DIFFERENT, UNUSABLE = 0, 1, 2
+"""Exit codes of --write and --check."""
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `xsp3ioc replay`; return the exit code."""
+    options, others = _parser().parse_known_args(arguments)
+    replayed = ["--replay", str(options.file)]
+    if options.end:
+        replayed += ["--replay-end", options.end]
+    if options.write is None and not options.check:
+        from xsp3ioc.__main__ import main as serve
+
+        pace = ["--replay-pace", options.pace] if options.pace else []
+        # Settings that were saved for another detector are not the file's.
+        told = any(other.startswith(("--autosave", "--no-autosave")) for other in others)
+        saving = [] if told else ["--no-autosave"]
+        return serve([*replayed, *pace, *saving, *others])
+    replayed += ["--replay-pace", options.pace or "reader", *others]
+    return _once(options, replayed)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="xsp3ioc replay",
+        description="Serve an emulated detector whose frames are those of a file, or acquire them once and compare. "
+        "All options of the server may follow (xsp3ioc --help).",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="of xsp3ioc, of xspress3-streamer, or of areaDetector")
+    parser.add_argument(
+        "--pace", choices=("clock", "reader"), help="frames in real time, as long as they were, or as fast as they are "
+        "read (default: clock; once: reader)"
+    )  # fmt: skip
+    parser.add_argument(
+        "--end", choices=("wrap", "stop"), help="after the last frame: from the first one again (default), or no more"
+    )
+    once = parser.add_argument_group("once", "start a server, acquire all frames, compare, end; exit code 0: the same")
+    once.add_argument("--write", type=Path, metavar="DIR", help="keep the file that is written, there")
+    once.add_argument("--check", action="store_true", help="only compare; nothing is kept")
+    once.add_argument("--json", action="store_true", help="tell the outcome in JSON, for programs")
+    return parser
+
+
+def _once(options: argparse.Namespace, arguments: list[str]) -> int:
+    from xsp3ioc.demo_client import ClientError
+    from xsp3ioc.demo_server import ServerError
+    from xsp3ioc.receivers.paths import describe
+    from xsp3ioc.receivers.recorded import UnreplayableError
+    from xsp3ioc.replay_once import ReplayError, replay_once
+
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.default_int_handler)
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), stderr=options.json)
+    try:
+        if options.write is not None:
+            options.write.mkdir(parents=True, exist_ok=True)
+            outcome = replay_once(options.file, options.write.resolve(), arguments, console)
+        else:
+            with tempfile.TemporaryDirectory(prefix="xsp3-replay-") as directory:
+                outcome = replay_once(options.file, Path(directory), arguments, console)
+                outcome.written = None
+    except KeyboardInterrupt:
+        sys.stderr.write("xsp3ioc replay: interrupted; the server is stopped\n")
+        return INTERRUPTED
+    except OSError as error:
+        sys.stderr.write(f"xsp3ioc replay: {describe(error, str(options.file))}\n")
+        return UNUSABLE
+    except UnreplayableError as error:
+        sys.stderr.write(f"xsp3ioc replay: {options.file} cannot be replayed: {error}\n")
+        return UNUSABLE
+    except (ReplayError, ServerError, ClientError) as error:
+        sys.stderr.write(f"xsp3ioc replay: {error}\n")
+        return UNUSABLE
+    if options.json:
+        sys.stdout.write(json.dumps(outcome.report(), indent=2) + "\n")
+    for complaint in outcome.complaints:
+        sys.stderr.write(f"xsp3ioc replay: {complaint}\n")
+    if not outcome.complaints:
+        console.print(
+            f"{outcome.frames} frames: spectra and scalers in the stream and in the file are those of {options.file}.",
+            style="green", markup=False,
+        )  # fmt: skip
+        if outcome.written:
+            console.print(f"File     {outcome.written}", markup=False, soft_wrap=True)
+    return DIFFERENT if outcome.complaints else SAME
