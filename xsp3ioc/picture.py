@@ -1,8 +1,11 @@
-"""The demo's picture: summed spectra against energy."""
+"""Pictures of summed spectra against energy, with matplotlib if it is there."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +17,45 @@ GROUP = 4
 SHOWN = 0.9995
 """Share of the counts up to which the energy axis goes."""
 INSTALL = 'pip install ".[view]"'
+FORMATS = ("png", "svg", "pdf")
+MOST_NAMED = 12
+"""Channels that the legend names; more are shown by colour only."""
 
 
 class NoPictureError(RuntimeError):
     """matplotlib is not installed."""
+
+
+class Region(NamedTuple):
+    """A part of the energy axis with a name: an ROI."""
+
+    name: str
+    low: float
+    high: float
+    """keV."""
+
+
+@dataclass
+class Spectra:
+    """What a picture shows."""
+
+    counts: NDArray[np.uint64]
+    """(curves, bins)."""
+    offset: Sequence[float]
+    """eV at the centre of bin 0, for each curve."""
+    slope: Sequence[float]
+    """eV per bin."""
+    names: Sequence[str]
+    title: str
+    lines: Mapping[str, float] = field(default_factory=dict)
+    """Name -> keV of lines that are marked."""
+    regions: Sequence[Region] = ()
+    logarithmic: bool = True
+    group: int = GROUP
+    calibrated: bool = True
+    """The energies are measured or set; not taken for granted."""
+    note: str = ""
+    """In small letters below."""
 
 
 def save_picture(
@@ -27,6 +65,12 @@ def save_picture(
 
     `lines`: mark the elements of the emulator's sample. NoPictureError without matplotlib.
     """
+    names = [f"channel {channel + 1}" for channel in range(len(spectra))]
+    draw(path, "png", Spectra(spectra, offset, slope, names, title, LINES if lines else {}))
+
+
+def draw(target: Path | BinaryIO, form: str, spectra: Spectra) -> None:
+    """Draw a picture in one of `FORMATS`; NoPictureError without matplotlib."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -35,31 +79,61 @@ def save_picture(
     figure = Figure(figsize=(9, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    channels, bins = spectra.shape
-    groups = bins // GROUP
-    counts = spectra[:, : groups * GROUP].reshape(channels, groups, GROUP).sum(axis=2).astype(float)
+    curves, bins = spectra.counts.shape
+    group = spectra.group
+    groups = bins // group
+    counts = spectra.counts[:, : groups * group].reshape(curves, groups, group).sum(axis=2).astype(float)
     # Energies belong to the bins' centres.
-    middle = GROUP * np.arange(groups) + (GROUP - 1) / 2
-    energy = (np.array(offset)[:, None] + np.array(slope)[:, None] * middle) / 1000
-    for channel in range(channels):
+    middle = group * np.arange(groups) + (group - 1) / 2
+    energy = (np.array(spectra.offset)[:, None] + np.array(spectra.slope)[:, None] * middle) / 1000
+    for curve in range(curves):
         # nan: no line where nothing was counted, there is no logarithm of 0.
-        drawn = np.where(counts[channel] > 0, counts[channel], np.nan)
-        axes.plot(energy[channel], drawn, drawstyle="steps-mid", linewidth=0.9, label=f"channel {channel + 1}")
+        drawn = np.where(counts[curve] > 0, counts[curve], np.nan) if spectra.logarithmic else counts[curve]
+        axes.plot(energy[curve], drawn, drawstyle="steps-mid", linewidth=0.9, label=spectra.names[curve])
     share = np.cumsum(counts.sum(axis=0)) / max(counts.sum(), 1.0)
     last = min(int(np.searchsorted(share, SHOWN)), groups - 1)
-    axes.set_xlim(0, energy[0, last] * 1.02)
-    axes.set_yscale("log")
-    axes.set_ylim(0.7, max(counts.max(), 2.0) * 4)
-    if lines:
-        for element, line in LINES.items():
-            near = np.abs(energy - line) < 0.1
-            axes.annotate(
-                element, (line, max(counts.max(where=near, initial=1.0), 1.0)), (0, 14), textcoords="offset points",
-                ha="center", arrowprops={"arrowstyle": "-", "linewidth": 0.6, "color": "0.4"},
-            )  # fmt: skip
-    axes.set_xlabel("energy (keV)")
-    axes.set_ylabel(f"counts per {GROUP * slope[0]:g} eV")
-    axes.set_title(title)
+    axes.set_xlim(min(0.0, energy[0, 0]), energy[0, last] * 1.02)
+    highest = max(counts.max(), 2.0)
+    if spectra.logarithmic:
+        axes.set_yscale("log")
+        axes.set_ylim(max(0.7, counts.min(where=counts > 0, initial=highest) / 2), highest * 4)
+    else:
+        axes.set_ylim(0, highest * 1.15)
+    _mark_lines(axes, spectra, energy, counts)
+    _shade(axes, spectra.regions)
+    doubt = "" if spectra.calibrated else ", if 10 eV per bin: the file does not say it"
+    axes.set_xlabel(f"energy (keV){doubt}")
+    axes.set_ylabel(f"counts per {group * spectra.slope[0]:g} eV")
+    axes.set_title(spectra.title)
     axes.grid(which="major", alpha=0.25)
-    axes.legend(frameon=False, loc="upper right")
-    figure.savefig(path, dpi=100)
+    if curves <= MOST_NAMED:
+        axes.legend(frameon=False, loc="upper right")
+    if spectra.note:
+        figure.supxlabel(spectra.note, x=0.995, ha="right", fontsize=7, color="0.45")
+    figure.savefig(target, format=form, dpi=100 if form == "png" else "figure")
+
+
+def _mark_lines(axes: Any, spectra: Spectra, energy: NDArray, counts: NDArray) -> None:
+    for name, line in spectra.lines.items():
+        near = np.abs(energy - line) < 0.1
+        axes.annotate(
+            name, (line, max(counts.max(where=near, initial=1.0), 1.0)), (0, 14), textcoords="offset points",
+            ha="center", arrowprops={"arrowstyle": "-", "linewidth": 0.6, "color": "0.4"},
+        )  # fmt: skip
+
+
+def _shade(axes: Any, regions: Sequence[Region]) -> None:
+    """Shade regions, each with its name above, in two rows where they are close to one another."""
+    _, right = axes.get_xlim()
+    before, row = -np.inf, 0
+    for number, region in enumerate(sorted(regions, key=lambda one: one.low)):
+        if region.low > right:
+            continue
+        middle = (region.low + region.high) / 2
+        row = 1 - row if middle - before < 0.06 * right else 0
+        before = middle
+        axes.axvspan(region.low, region.high, color=f"C{number % 10}", alpha=0.15, linewidth=0)
+        axes.annotate(
+            region.name, (middle, 1), (0, -4 - 11 * row), xycoords=("data", "axes fraction"),
+            textcoords="offset points", ha="center", va="top", fontsize=8, color="0.25", annotation_clip=True,
+        )  # fmt: skip

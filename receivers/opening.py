@@ -1,0 +1,103 @@
+"""Opening a file to read it: whose it is, or in one line why it cannot be read."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from typing import Any
+
+import h5py
+import hdf5plugin  # noqa: F401  registers the filters of the spectra
+
+from xsp3ioc.receivers.holders import writer_of
+from xsp3ioc.receivers.layout import DETECTOR, INSTRUMENT
+
+OURS, STREAMER, AREA_DETECTOR = LAYOUTS = ("xsp3ioc", "xspress3-streamer", "areaDetector")
+"""Whose files can be read."""
+AREA_DETECTOR_GROUP = f"{INSTRUMENT}/detector"
+CACHE = 4 << 20
+"""Bytes of chunks kept per dataset."""
+FAILURES = (OSError, RuntimeError, ValueError)
+"""What h5py raises for data that cannot be read."""
+_TRUNCATED = re.compile(r"truncated file: eof = (\d+).*stored_eof = (\d+)", re.DOTALL)
+
+
+class UnreadableError(Exception):
+    """The file cannot be read, or is none of those that are known; the message says why, in one line."""
+
+
+def look(path: str) -> tuple[bool, str]:
+    """Return whether the file is locked, and who writes it, as `writer_of` says it.
+
+    UnreadableError if it cannot be opened, or is no HDF5.
+    """
+    if os.path.isdir(path):
+        raise UnreadableError(f"{path} is a directory: give a file in it")
+    try:
+        with open(path, "rb") as file:
+            begin = file.read(8)
+            locked = False
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                locked = True
+            except OSError:
+                pass  # a file system without locks
+            writer = writer_of(file)
+    except OSError as error:
+        raise UnreadableError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    if not begin:
+        raise UnreadableError(f"{path} is empty: 0 bytes")
+    if not locked and not h5py.is_hdf5(path):
+        raise UnreadableError(f"{path} is no HDF5 file: it begins with {begin!r}")
+    return locked, writer
+
+
+def open_to_read(path: str, locked: bool) -> tuple[h5py.File, bool]:
+    """Return the file, and whether it is open for SWMR."""
+    locking: Any = False if locked else "best-effort"
+    try:
+        return h5py.File(path, "r", locking=locking, rdcc_nbytes=CACHE), False
+    except OSError as error:
+        if found := _TRUNCATED.search(str(error)):
+            raise UnreadableError(
+                f"{path} is truncated: {int(found[1]):,} of {int(found[2]):,} bytes are there; copy it again, or try "
+                "xsp3ioc salvage"
+            ) from None
+        first = str(error)
+    try:
+        return h5py.File(path, "r", swmr=True, rdcc_nbytes=CACHE), True
+    except OSError:
+        raise UnreadableError(f"{path} cannot be opened as HDF5: {first}") from None
+
+
+def detector_of(file: h5py.File, path: str) -> tuple[str, h5py.Group]:
+    """Return whose file it is, and the group of its detector; UnreadableError if it is nobody's."""
+    for group in (DETECTOR, AREA_DETECTOR_GROUP):
+        try:
+            detector = file.get(group)
+            data = detector.get("data") if isinstance(detector, h5py.Group) else None
+        except FAILURES as error:
+            raise UnreadableError(f"{path} is damaged: {group} cannot be read: {error}") from None
+        if isinstance(detector, h5py.Group) and isinstance(data, h5py.Dataset) and len(data.shape) == 3:
+            if group == AREA_DETECTOR_GROUP:
+                return AREA_DETECTOR, detector
+            return OURS if "frame_status" in detector else STREAMER, detector
+    raise UnreadableError(
+        f"{path} is an HDF5 file of another layout: neither {DETECTOR}/data nor {AREA_DETECTOR_GROUP}/data "
+        "(frames, channels, bins) is there"
+    )
+
+
+def require_filters(dataset: h5py.Dataset, path: str) -> None:
+    """Raise UnreadableError if a filter that the dataset's chunks need is not installed."""
+    properties = dataset.id.get_create_plist()
+    for index in range(properties.get_nfilters()):
+        number, _, _, name = properties.get_filter(index)
+        if not h5py.h5z.filter_avail(number):
+            name = name.decode("utf-8", "replace") or "of no name"
+            raise UnreadableError(
+                f"{path}: its spectra are compressed with HDF5 filter {number} ({name}), which is not installed: put "
+                "its plugin where HDF5_PLUGIN_PATH says"
+            )

@@ -1,0 +1,77 @@
+"""What the commands that read files share: one JSON document, progress on a terminal, the end by Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from xsp3ioc import __version__
+from xsp3ioc.hardware_report import plain
+
+EXIT_OK, EXIT_WRONG, EXIT_UNREADABLE = 0, 1, 2
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C has ended."""
+
+
+def run(name: str, act: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    """Do what the command `name` does; return its exit code, 130 if it is interrupted."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return act(options)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"xsp3ioc {name}: interrupted\n")
+        return INTERRUPTED
+
+
+def complain(name: str, text: object) -> None:
+    """Say what is wrong in a line on stderr; it may hold anything that stands in a file."""
+    sys.stderr.write(f"xsp3ioc {name}: {plain(str(text))}\n")
+
+
+def console() -> Console:
+    """Return the terminal; what does not fit is not cut off where it goes into a file."""
+    return Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+
+
+@contextlib.contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield what takes how much of how much is done: a bar on stderr while it lasts, if that is a terminal."""
+    columns = TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.percentage:3.0f} %")
+    shown = Console(stderr=True)
+    with Progress(
+        *columns, TimeRemainingColumn(), console=shown, transient=True, disable=not shown.is_terminal
+    ) as bar:
+        task = bar.add_task(Text(plain(label)).markup, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def write_json(command: str, code: int, content: Mapping[str, Any]) -> None:
+    """Print one JSON document: the command, the version, the exit code, and `content`."""
+    document = {"command": command, "version": __version__, "exit_code": code, **content}
+    sys.stdout.write(json.dumps(_builtin(document), indent=2, allow_nan=False) + "\n")
+
+
+def _builtin(value: Any) -> Any:
+    """Return it as JSON can say it; a number that is none, or infinite, as null."""
+    if isinstance(value, Mapping):
+        return {str(key): _builtin(one) for key, one in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _builtin(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_builtin(one) for one in value]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
