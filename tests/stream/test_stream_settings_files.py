@@ -1,6 +1,8 @@
 import hashlib
 import os
 
+from stream_core import running_core
+
 from xsp3ioc.stream import settings_files
 from xsp3ioc.stream.orders import SettingsFiles
 from xsp3ioc.stream.settings_files import LARGEST, MOST_BYTES, MOST_FILES, read_settings_files
@@ -41,3 +43,31 @@ def test_no_directory(tmp_path):
     found = read_settings_files(gone)
     assert (found.directory, found.files) == (gone, {})
     assert os.strerror(2) in found.left_out[0]
+
+
+def carried(core):
+    """What the header of the next series will have of them."""
+    return core.detector._settings_files
+
+
+def test_headers_carry_the_calibration_that_was_read_or_written_last(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    with running_core() as core:
+        assert carried(core) == SettingsFiles()
+        core.set(config_save_path=str(first))
+        core.put("save_settings", True)
+        assert carried(core).directory == str(first)
+        core.set(config_save_path=str(second), good_threshold=77)
+        core.put("save_settings", True)
+        changed = carried(core)
+        core.set(config_path=str(first))
+        core.put("restore_settings", True)
+        restored = carried(core)
+        assert (restored.directory, changed.directory) == (str(first), str(second))
+        assert restored.files.keys() == changed.files.keys()
+        assert restored.files != changed.files
+        assert restored.files == {path.name: path.read_text() for path in first.iterdir()}
+        core.put("connect", True)
+        assert carried(core) == restored
