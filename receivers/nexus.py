@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -15,7 +16,7 @@ from xsp3ioc.receivers import layout
 from xsp3ioc.receivers.attributes import AttributeDatasets
 from xsp3ioc.receivers.chunks import FILTERS, SpectraFile
 from xsp3ioc.receivers.facts import HDF5, PROGRAM, create_facts, describe_facts, iso
-from xsp3ioc.receivers.paths import provisional, replace
+from xsp3ioc.receivers.paths import in_place, provisional, replace
 from xsp3ioc.receivers.performance import Performance
 from xsp3ioc.receivers.receiver import last_frame
 from xsp3ioc.receivers.rows import Rows
@@ -42,8 +43,9 @@ class NexusFile:
 
     `frames` counts the frames in it, missing ones included; `full` says that it holds all that the capture asked
     for. After `flush` every dataset has `frames` rows and a crash takes none of them away. OSError and ValueError
-    come as h5py and the file system have them; FileExistsError if `path` exists and may not be overwritten. A file
-    that is overwritten stays until the new one has been made.
+    come as h5py and the file system have them; FileExistsError if `path` exists and may not be overwritten;
+    FileNotFoundError when it has left its place while it was written. A file that is overwritten stays until the new
+    one has been made.
     """
 
     def __init__(self, capture: Capture, path: str) -> None:
@@ -152,13 +154,20 @@ class NexusFile:
         self._file.flush()
         self.flushed, self.flushed_missing = self.frames, self.missing
         self.stored = os.fstat(self._file.id.get_vfd_handle()).st_size
+        if not in_place(self.path, self._file.id.get_vfd_handle()):
+            self._finish()  # whole, wherever it is now
+            raise FileNotFoundError(errno.ENOENT, "removed, renamed or replaced while it was written", self.path)
 
     def close(self) -> None:
         """Flush and close; after an error, only `abandon` is left to do."""
         self._table.count(self.frames, self.missing)
         self._table.end(self._why_closed())
         self.flush()
-        self._file["/entry/end_time"][()] = np.bytes_(iso())
+        self._finish()
+
+    def _finish(self) -> None:
+        self._end_time[()] = np.bytes_(iso())
+        self._file.flush()  # what cannot be written any more fails here, and not in the middle of HDF5's close
         self._file.close()
 
     def abandon(self) -> None:
@@ -168,6 +177,8 @@ class NexusFile:
         open for ever, but over an empty piece of memory: the real file is closed, unlocked, and left as it is. A
         process with abandoned files has to end with os._exit, past HDF5's own end.
         """
+        if not self._file:
+            return  # it was closed, whole, before the error
         memory = os.memfd_create("abandoned")
         os.dup2(memory, self._file.id.get_vfd_handle())
         os.close(memory)
@@ -203,8 +214,8 @@ class NexusFile:
         self._performance = Performance(file[layout.PERFORMANCE], channels * capture.bins * 4)
         create_facts(file, capture)
         add_channel_groups(file, channels)
-        end_time = file.create_dataset(f"{layout.ENTRY}/end_time", (), f"S{TIME_LENGTH}")
-        end_time.attrs["long_name"] = "When the file was closed; empty: it was not"
+        self._end_time = file.create_dataset(f"{layout.ENTRY}/end_time", (), f"S{TIME_LENGTH}")
+        self._end_time.attrs["long_name"] = "When the file was closed; empty: it was not"
         for name, target in layout.LINKS.items():
             file[name] = file[target]
 

@@ -79,6 +79,18 @@ def replace(path: str, name: str) -> None:
         os.replace(name, target)
 
 
+def in_place(path: str, descriptor: int) -> bool:
+    """Return whether the open file `descriptor` is still what `path` leads to: nobody has removed or replaced it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        # It cannot be seen from here, now; that does not say that it is gone.
+        log.debug("%s cannot be looked for", path, exc_info=True)
+        return True
+
+
 def keep(held: str, path: str, overwrite: bool) -> None:
     """Give the file `held`, which may lie elsewhere, the name `path`; OSError, also for what may not be replaced."""
     target = os.path.realpath(path)

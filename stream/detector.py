@@ -191,8 +191,8 @@ class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, PluginCommands,
             self.data.publish(series.end(self._acquisition.messages, None, None), audience=series.audience)
             self._show_progress(series)
             file = series.file
-            if file is not None and file is self.recorder.file and file.order.each_frame:
-                self.recorder.close("fault")  # it is of this series only
+            if file is not None and file is self.recorder.file:
+                self._order_closed(series, file, f"was closed before its end, Fault: {text}")
             self.update_all({"acquire": False, "acquire_busy": False, "time_remaining": 0.0})
             if not series.done.done():
                 series.done.set_exception(SeriesError(f"Fault: {text}"))

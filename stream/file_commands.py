@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Any
 
@@ -216,7 +217,8 @@ class FileCommands(FileSettingsCommands):
         self._wait_for_writer()
         self.recorder.open(file)
         try:
-            self._patiently(file.opened, OPEN_TIMEOUT, f"The file writer has not opened {file.order.filename}")
+            self._patiently(file.opened.done, OPEN_TIMEOUT, f"The file writer has not opened {file.order.filename}")
+            file.opened.result()
         except Exception as error:
             if not file.closed.done():
                 self.recorder.abandon(str(error))
@@ -224,25 +226,25 @@ class FileCommands(FileSettingsCommands):
 
     def _wait_for_writer(self) -> None:
         self.recorder.start()
-        deadline = time.monotonic() + ATTACH_TIMEOUT
-        while not self.recorder.attached:
-            if self.recorder.pid is None:
-                raise RecordingError("The file writer ended as soon as it was started; see the log")
-            if time.monotonic() > deadline:
-                raise RecordingError(f"The file writer did not start within {ATTACH_TIMEOUT:g} s; see the log")
-            time.sleep(0.002)
+        self._patiently(self._writer_is_there, ATTACH_TIMEOUT, "The file writer, see the log, has not started")
 
-    def _patiently(self, future: Future[Any], timeout: float, complaint: str) -> Any:
+    def _writer_is_there(self) -> bool:
+        if self.recorder.attached:
+            return True
+        if self.recorder.pid is None:
+            raise RecordingError("The file writer ended as soon as it was started; see the log")
+        return False
+
+    def _patiently(self, condition: Callable[[], bool], timeout: float, complaint: str) -> None:
         began = time.monotonic()
         command = self._queue.current
         arming = command is not None and command.name == "acquire"
-        while not future.done():
+        while not condition():
             # A stop ends the start of a series, but not at once: opening a file takes a moment on any disk.
             patience = STOP_PATIENCE if arming and self._queue.interrupted.is_set() else timeout
             if time.monotonic() - began > patience:
                 raise RecordingError(f"{complaint} within {patience:g} s")
             time.sleep(0.002)
-        return future.result()
 
     # show
 

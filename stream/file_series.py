@@ -181,21 +181,27 @@ class FileSeries(FileCommands):
 
     def _close_after(self, series: Series, file: CaptureFile) -> None:
         """Close a file that is to end with the series: so nobody waits for ever for frames that will not come."""
+        frames = f"{file.frames} of {file.order.frames} frames"
+        if self._order_closed(series, file, f"was closed with {frames}: {series.error}" if series.error else ""):
+            while not file.closed.done() and not series.abandoned.is_set():
+                wait([file.closed], LOOK)
+
+    def _order_closed(self, series: Series, file: CaptureFile, fate: str) -> bool:
+        """Order a file closed that is to end with a series, and return whether it is.
+
+        `fate` is what the file's user hears if it was opened for more frames than will come; empty: no error.
+        """
         if file.over:
-            return
+            return False
         if file.order.each_frame:
             self.recorder.close("series over")
         elif series.stop_asked.is_set() and self.values["file_close_on_abort"]:
             self.recorder.close("aborted")
-        elif series.error and 0 < file.order.frames <= series.recorded_from + series.header.frames:
-            self.recorder.close(
-                "series failed",
-                f"{file.name} was closed with {file.frames} of {file.order.frames} frames: {series.error}",
-            )
+        elif fate and 0 < file.order.frames <= series.recorded_from + series.header.frames:
+            self.recorder.close("series failed", f"{file.name} {fate}")
         else:
-            return
-        while not file.closed.done() and not series.abandoned.is_set():
-            wait([file.closed], LOOK)
+            return False
+        return True
 
     # show
 

@@ -63,6 +63,26 @@ def test_a_fault_ends_the_files_of_single_frames(core, tmp_path):
     assert core.detector.recorder.pid == pid
 
 
+@pytest.mark.parametrize("frames", [0, 50])
+def test_a_fault_ends_the_file_that_would_wait_for_ever(core, tmp_path, frames):
+    core.set(frames=100, exposure_time=0.1, capture_frames=frames)
+    capture = core.detector.put("capture", True)
+    core.detector.put("acquire", True).begun.result(PATIENCE)
+    core.wait(lambda: core.get("frames_read") > 1)
+    core.detector._fault("a test")
+    if frames:
+        with pytest.raises(RecordingError, match=r"x_0.h5 was closed before its end, Fault: a test"):
+            capture.result(PATIENCE)
+        assert (core.get("capture"), core.get("writing"), core.get("write_status")) == (False, False, True)
+    else:
+        assert not capture.done()
+    core.put("reset", True)
+    if not frames:
+        core.acquire(2)
+        core.put("capture", False)
+        assert not capture.exception(PATIENCE)
+
+
 class Ends:
     """What a recorder needs to end a file; counts how often that is shown."""
 
@@ -186,3 +206,27 @@ def test_a_stop_ends_the_wait_for_a_file_to_open(core):
         acquire.result(PATIENCE)
     core.acquire(2)
     assert core.detector.recorder.pid != pid
+
+
+def test_a_stop_ends_the_wait_for_a_writer_to_start(core, monkeypatch):
+    core.set(file_write_mode=SINGLE, file_auto_save=True)
+    recorder = core.detector.recorder
+    core.wait(lambda: recorder.attached)
+    start, started = recorder.start, []
+
+    def start_stopped():
+        start()
+        started.append(recorder.pid)
+        os.kill(recorder.pid, signal.SIGSTOP)
+
+    recorder.abandon("a test")
+    monkeypatch.setattr(recorder, "start", start_stopped)
+    acquire = core.detector.put("acquire", True)
+    core.wait(lambda: started)
+    core.detector.put("acquire", False).exception(PATIENCE)
+    with pytest.raises(RecordingError, match=r"has not started within 0.8 s"):
+        acquire.result(PATIENCE)
+    monkeypatch.undo()
+    os.kill(started[0], signal.SIGCONT)
+    core.acquire(2)
+    assert recorder.pid == started[0]

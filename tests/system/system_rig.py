@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import h5py
 import hdf5plugin  # noqa: F401
 import msgspec
@@ -11,6 +14,7 @@ from system_desk import Desk
 from system_libca import LibcaClient
 from system_listener import Listener
 
+from xsp3ioc.receivers.layout import SERIES
 from xsp3ioc.sdk import EmulatorSettings, expected_frames
 from xsp3ioc.stream.formulas import dead_time_factors
 
@@ -96,11 +100,28 @@ class Rig:
         return code
 
 
-class Written:
-    """A file that was written."""
+def gone(pid, seconds=15.0):
+    """Wait until a process has ended."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            os.kill(pid, 0)
+            with open(f"/proc/{pid}/stat") as stat:
+                # Its files are closed when its last thread has ended.
+                if stat.read().rpartition(")")[2].split()[0] == "Z" and len(os.listdir(f"/proc/{pid}/task")) == 1:
+                    return
+        except (ProcessLookupError, FileNotFoundError):
+            return
+        assert time.monotonic() < deadline, f"process {pid} lives on"
+        time.sleep(0.05)
 
-    def __init__(self, path):
-        with h5py.File(path) as file:
+
+class Written:
+    """A file that was written; `swmr` for one that others could read meanwhile, and that its writer did not close."""
+
+    def __init__(self, path, swmr=False):
+        self._swmr = swmr
+        with h5py.File(path, swmr=swmr) as file:
             detector = file[DETECTOR]
             self.frames = len(detector["data"])
             self.columns = {
@@ -114,8 +135,21 @@ class Written:
     def __getitem__(self, name):
         return self.columns[name]
 
+    def lengths(self):
+        """Of everything that has a row per frame, by name."""
+        found = {}
+
+        def look(name, item):
+            rows = isinstance(item, h5py.Dataset) and item.maxshape and item.maxshape[0] is None
+            if rows and not item.name.startswith(SERIES):
+                found[name] = len(item)
+
+        with h5py.File(self.path, swmr=self._swmr) as file:
+            file.visititems(look)
+        return found
+
     def mca(self, first, count):
-        with h5py.File(self.path) as file:
+        with h5py.File(self.path, swmr=self._swmr) as file:
             return file[f"{DETECTOR}/data"][first : first + count]
 
     def scalers(self, first, count):

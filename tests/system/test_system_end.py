@@ -8,23 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from system_rig import Written
-
-
-def gone(pid, seconds=15.0):
-    """Wait until a process has ended."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            os.kill(pid, 0)
-            with open(f"/proc/{pid}/stat") as stat:
-                # Its files are closed when its last thread has ended.
-                if stat.read().rpartition(")")[2].split()[0] == "Z" and len(os.listdir(f"/proc/{pid}/task")) == 1:
-                    return
-        except (ProcessLookupError, FileNotFoundError):
-            return
-        assert time.monotonic() < deadline, f"process {pid} lives on"
-        time.sleep(0.05)
+from system_rig import Written, gone
 
 
 def running(start_rig, **tables):
