@@ -14,6 +14,8 @@ from ca_clients import ECA_NORMAL, ECA_PUTFAIL
 from system_disk import Disk
 from system_rig import Rig, Written, gone
 
+OTHERS = [errno.EDQUOT, errno.EACCES, errno.ESTALE]
+
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory):
@@ -84,7 +86,7 @@ def works(rig, name):
     check(rig, path, 20, 20)
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.EDQUOT, errno.EACCES, errno.ESTALE])
+@pytest.mark.parametrize("number", [errno.EIO, *(pytest.param(number, marks=pytest.mark.slow) for number in OTHERS)])
 def test_writes_that_fail(rig, disk, number):
     name = errno.errorcode[number]
     path = running(rig, name)
@@ -165,7 +167,7 @@ WAYS = [remove, rename, move_file, replace]
 SAID = "removed, renamed or replaced while it was written"
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [remove, replace, *(pytest.param(way, marks=pytest.mark.slow) for way in WAYS[1:3])])
 def test_a_file_that_leaves_its_place(rig, tmp_path, way):
     directory, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
     directory.mkdir()
