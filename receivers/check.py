@@ -111,12 +111,13 @@ class _Examination:
     def __init__(self, file: DetectorFile, tell: Tell) -> None:
         self._file, self._tell = file, tell
         self._settings = settings = _settings(file)
+        self._origin = file.origin()
         self._readable = Check("reading", "all of it can be read")
         self._spectra_read = 0
         self._status, self._numbers = StatusCheck(), NumberCheck(settings.filled)
-        self._series = SeriesCheck(file.series_table(), file.state == CLOSED)
+        self._series = SeriesCheck(file.series_table(), file.state == CLOSED, self._origin[0])
         self._times = TimeCheck(settings, file.value("/entry/start_time", ""), file.end_time)
-        self._counts, self._scalers = CountCheck(settings), ScalerCheck(settings)
+        self._counts, self._scalers = CountCheck(settings, file.raw.dtype.kind == "f"), ScalerCheck(settings)
         self._dead_time, self._derived = DeadTimeCheck(settings, file.layout == OURS), DerivedCheck(settings)
         self._attributes, self._links = AttributeCheck(file), LinkCheck(file)
 
@@ -167,11 +168,13 @@ class _Examination:
                 values[name] = self._file.read(name, first, count)
             except FAILURES as error:
                 self._fail(name, error, first, count)
-        behind = None
+        behind, (number, first_series) = None, self._origin
         if "series_index" in values and first + count < self._file.frames:
             with contextlib.suppress(*FAILURES):
-                behind = int(self._file.read("series_index", first + count, 1)[0])
-        return Rows(first, count, values, behind)
+                behind = int(self._file.read("series_index", first + count, 1)[0]) - first_series
+        if "series_index" in values:
+            values["series_index"] = values["series_index"].astype(np.int64) - first_series
+        return Rows(first, count, values, number, behind)
 
     def _compare_corrected(self, rows: Rows, first: int, raw: NDArray[np.uint32]) -> None:
         """Compare `data` with `data_raw` times the factors, in a file that has both."""

@@ -52,7 +52,9 @@ class Rows:
     first: int
     count: int
     values: dict[str, NDArray]
-    """Column by our name; only those that are there and could be read."""
+    """Column by our name; only those that are there and could be read. Series count from 0 in the file."""
+    number: int = 0
+    """frame_number of the file's frame 0; 0 but in a part of a capture."""
     next_series: int | None = None
     """Series of the frame behind them; None at the end of the file."""
 

@@ -223,4 +223,6 @@ def _add_spectra(found: Contents, file: DetectorFile, rows: Rows) -> None:
 
     for begin, spectra in file.parts(rows.first, rows.count, unreadable):
         here = valid[begin - rows.first : begin - rows.first + len(spectra)]
+        if spectra.dtype.kind == "f":  # corrected for dead time, in a file without raw ones
+            spectra = np.rint(np.nan_to_num(spectra, nan=0, posinf=0, neginf=0)).astype(np.uint64)
         found.spectra += spectra[here].sum(axis=0, dtype=np.uint64)

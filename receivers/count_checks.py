@@ -45,10 +45,13 @@ class Sums:
         shape = rows, channels
         return cls(np.zeros(rows, np.bool_), *(np.zeros(one, np.uint64) for one in (shape, shape, (2, *shape))))
 
-    def fill(self, first: int, spectra: NDArray[np.uint32], settings: Settings) -> None:
+    def fill(self, first: int, spectra: NDArray, settings: Settings) -> None:
         """Sum `spectra`, (frames, channels, bins), from row `first` on."""
         here = slice(first, first + len(spectra))
         self.read[here] = True
+        if spectra.dtype.kind == "f":
+            # Corrected for dead time, in files without raw ones: to be compared with nothing.
+            spectra = np.nan_to_num(np.rint(spectra), nan=0, posinf=0, neginf=0).astype(np.uint64)
         for channel in range(spectra.shape[1]):
             one = spectra[:, channel]
             self.total[here, channel] = one.sum(axis=1, dtype=np.uint64)
@@ -63,15 +66,17 @@ def _both(left: NDArray, right: NDArray) -> Callable[[int, int], str]:
     return lambda i, channel: f"{left[i, channel]} and {right[i, channel]}"
 
 
-def _sum(spectra: NDArray[np.uint32], low: int, stop: int) -> NDArray[np.uint64]:
+def _sum(spectra: NDArray, low: int, stop: int) -> NDArray[np.uint64]:
     return np.asarray(spectra[:, max(low, 0) : stop].sum(axis=1, dtype=np.uint64))
 
 
 class CountCheck:
     """Spectra hold what the scalers say."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, corrected: bool) -> None:
+        """Take whether there are only spectra that were corrected for dead time."""
         self.check = Check("counts", "spectra hold what the scalers say")
+        self._corrected = corrected
         self._settings = settings
         self._spectra = 0
         self._compared = {"their totals"}
@@ -89,6 +94,7 @@ class CountCheck:
 
         if events is not None:
             rows.mark(self.check, ERROR, "events, and an empty spectrum", read & (events > 2) & (total == 0))
+        if events is not None and not self._corrected:
             mark(severity, "more counts in the spectrum than AllEvent", rows.first, read & (total > events + 2),
                  _both(total, events))  # fmt: skip
             few = read & (total > 0) & (total < (1 - NEGATIVE) * events - 10)
@@ -115,7 +121,8 @@ class CountCheck:
 
     def end(self, frames: int) -> None:
         """Sum up."""
-        self.check.done = f"{self._spectra:,} spectra: {', '.join(sorted(self._compared))}"
+        what = "corrected for dead time, and not compared" if self._corrected else ", ".join(sorted(self._compared))
+        self.check.done = f"{self._spectra:,} spectra: {what}"
 
 
 class ScalerCheck:

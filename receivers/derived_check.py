@@ -41,7 +41,7 @@ class DerivedCheck:
         )
         return Frames(
             rows.scalers, values["dead_time_correction"], frames, values["frame_in_series"].astype(np.uint64),
-            values["series_index"], np.arange(rows.first, rows.first + rows.count, dtype=np.uint64), clock,
+            values["series_index"], np.arange(rows.count, dtype=np.uint64) + np.uint64(rows.number + rows.first), clock,
             widths, EVENT_WIDTH if self._settings.event_width_model else LIBRARY,
         )  # fmt: skip
 

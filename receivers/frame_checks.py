@@ -59,11 +59,13 @@ class NumberCheck:
         """The first `MOST_SERIES`."""
         self.count = 0
         """Series."""
+        self._number = 0
         self._before: tuple[int, int] | None = None
 
     def rows(self, rows: Rows) -> None:
         """Look at the next rows."""
-        expected = np.arange(rows.first, rows.first + rows.count)
+        self._number = rows.number
+        expected = rows.number + np.arange(rows.first, rows.first + rows.count)
         if (numbers := rows.values.get("frame_number")) is not None:
             self.check.mark(
                 ERROR, "frame_number is not the place in the file", rows.first, numbers != expected.astype(np.uint64),
@@ -89,7 +91,7 @@ class NumberCheck:
         joined = np.zeros_like(late)
         joined[:1] = self._before is None
         self.check.mark(
-            WARNING, "the file begins in mid-series", rows.first, late & joined,
+            WARNING, "the file begins in mid-series", rows.first, late & joined & (rows.number == 0),
             lambda i: f"with frame {number[i]} of it",
         )  # fmt: skip
         self.check.mark(
@@ -130,6 +132,8 @@ class NumberCheck:
     def end(self, frames: int) -> None:
         """Sum up."""
         self.check.done = f"{frames:,} frames" + (f" in {self.count:,} series" if self.count else "")
+        if self._number:
+            self.check.done += f"; a part: its first is frame {self._number:,} of the capture"
 
 
 class TimeCheck:

@@ -16,8 +16,8 @@ from xsp3ioc.receivers.layout import DETECTOR, INSTRUMENT
 OURS, STREAMER, AREA_DETECTOR = LAYOUTS = ("xsp3ioc", "xspress3-streamer", "areaDetector")
 """Whose files can be read."""
 AREA_DETECTOR_GROUP = f"{INSTRUMENT}/detector"
-CACHE = 4 << 20
-"""Bytes of chunks kept per dataset."""
+CACHE = 1 << 18
+"""Bytes of chunks kept per dataset, of which there are a hundred: whole chunks are read, each once."""
 FAILURES = (OSError, RuntimeError, ValueError)
 """What h5py raises for data that cannot be read."""
 _TRUNCATED = re.compile(r"truncated file: eof = (\d+).*stored_eof = (\d+)", re.DOTALL)

@@ -183,11 +183,35 @@ class DetectorFile:
         return found
 
     def series_table(self) -> dict[str, NDArray]:
-        """Return what the file says of its series, column by column; empty if it has no such table."""
+        """Return what the file says of its series, column by column; empty if it has no such table.
+
+        A series that has a row in each of several parts has one here.
+        """
         try:
-            return {name: dataset[()] for name, dataset in self._file[SERIES].items()}
+            table = {name: dataset[()] for name, dataset in self._file[SERIES].items()}
         except (KeyError, AttributeError, *FAILURES):
             return {}
+        ids = table.get("series_id", np.zeros(0))
+        same = np.flatnonzero(ids[1:] == ids[:-1]) + 1
+        if not len(same) or any(len(column) != len(ids) for column in table.values()):
+            return table
+        begins = np.setdiff1d(np.arange(len(ids)), same)
+        ends = np.append(begins[1:], len(ids)) - 1
+        return {
+            name: np.add.reduceat(column, begins) if name in ("frames", "acquired")
+            else column[ends if name == "end_reason" else begins]
+            for name, column in table.items()
+        }  # fmt: skip
+
+    def origin(self) -> tuple[int, int]:
+        """Return frame_number and series_index of the first frame: not 0 in a part of a capture."""
+        try:
+            ends = [int(self.read("frame_number", row, 1)[0]) for row in (0, self.frames - 1)]
+            if ends[1] - ends[0] == self.frames - 1 and ends[0]:
+                return ends[0], int(self.read("series_index", 0, 1)[0])
+        except (KeyError, IndexError, *FAILURES):
+            pass
+        return 0, 0
 
     def _one_each(self, name: str) -> bool:
         """Whether the column is a dataset for each channel."""

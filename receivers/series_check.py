@@ -21,8 +21,9 @@ SHOWN = 5
 class SeriesCheck:
     """The table of series says what the frames say."""
 
-    def __init__(self, table: dict[str, NDArray], closed: bool) -> None:
-        """Take the table, which is complete if the file is `closed`."""
+    def __init__(self, table: dict[str, NDArray], closed: bool, number: int) -> None:
+        """Take the table, which is complete if the file is `closed`, and the number of the first frame."""
+        self._number = number
         self.check = Check("series", "the table of series says what the frames say")
         self._table, self._closed = table, closed
         lengths = {len(column) for column in table.values()}
@@ -66,7 +67,7 @@ class SeriesCheck:
             self.check.find(ERROR, f"{self._beyond:,} frames are of series that it does not have")
         self._compare("frames", self._frames)
         self._compare("acquired", self._valid)
-        self._compare("first_frame", self._first, self._frames > 0)
+        self._compare("first_frame", self._first + self._number, self._frames > 0)
         ids = self._table.get("series_id")
         if ids is not None and not (np.diff(ids.astype(np.int64)) > 0).all():
             self.check.find(ERROR, "series_id does not rise")

@@ -29,6 +29,8 @@ COMMANDS = {
     "screens": "show or copy the screens for CS-Studio Phoebus",
 }
 """Each is a module of that name (`_` for `-`) with a `main(arguments) -> exit code`."""
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C has ended."""
 FORMATS = ("dbl", "table", "tsv")
 """Of a list of PVs."""
 
@@ -73,18 +75,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server or one of the commands; return the exit code: 0 stopped, 2 wrong configuration."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         return _run(arguments)
     except KeyboardInterrupt:
-        return 0  # before the server has handlers of its own: nothing has begun
+        # Before they have handlers of their own. A server has begun nothing; what a command was to say is not said.
+        return INTERRUPTED if arguments and arguments[0] in COMMANDS else 0
     except BrokenPipeError:
         # Whoever read our output has enough (head, less); what is left of it must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
-def _run(arguments: Sequence[str] | None) -> int:
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+def _run(arguments: list[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
         return importlib.import_module(f"xsp3ioc.{arguments[0].replace('-', '_')}").main(arguments[1:])
     parser = _parser()

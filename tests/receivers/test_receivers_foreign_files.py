@@ -117,6 +117,16 @@ def test_a_hole_in_the_ids_and_an_erased_frame(area_detector):
     assert ("attributes", "error", [(4, 4)]) in found
 
 
+def test_spectra_that_were_corrected(area_detector, measured, capsys):
+    mca, _, factors = measured
+    with h5py.File(area_detector, "r+") as file:
+        del file["/entry/instrument/detector/data"], file["/entry/data/data"]
+        file["/entry/instrument/detector/data"] = mca * factors[..., np.newaxis]
+    assert findings(area_detector) == []
+    assert info.main([str(area_detector)]) == 0
+    assert "float64" in capsys.readouterr().out
+
+
 def test_info_and_plot(foreign, capsys):
     assert info.main([str(foreign)]) == 0
     assert "80 MHz assumed" in capsys.readouterr().out
@@ -179,5 +189,7 @@ def test_a_part_that_is_gone_is_not_taken_for_zeros(tmp_path, streamer):
             layout[...] = h5py.VirtualSource(streamer.name, dataset.name, dataset.shape)
             made.create_virtual_dataset(f"{STREAMER}/{name}", layout)
     assert findings(master) == []
+    streamer.write_bytes(streamer.read_bytes()[:3000])
+    assert ("names", "error", []) in findings(master)
     streamer.unlink()
     assert ("names", "error", []) in findings(master)

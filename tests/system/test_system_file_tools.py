@@ -197,7 +197,7 @@ def test_lost_frames_and_packets_are_named(start_rig, capsys):
 
 
 @pytest.mark.parametrize("swmr", [0, 1])
-def test_a_file_that_is_being_written(rig, capsys, swmr):
+def test_a_file_that_is_being_written(rig, capsys, swmr, tmp_path):
     path = rig.capture(f"open{swmr}", HDF1__SWMRMode=swmr)
     rig.begin(1_000_000, 0.001)
     rig.ca.wait_above("det1:ArrayCounter_RBV", 100)
@@ -214,6 +214,13 @@ def test_a_file_that_is_being_written(rig, capsys, swmr):
         assert [part["name"] for part in file["checks"] if part["findings"]] == ["end"]
     assert run(capsys, info, path)[0] == 0
     assert rig.ca.put("det1:Acquire", 0)[0] in (ECA_NORMAL, ECA_PUTFAIL)
+    # What a crash would leave now.
+    left = shutil.copy(path, tmp_path)
+    os.utime(left, (0, 0))
+    ((name, finding),) = found(left)
+    assert (name, finding.severity) == ("end", "error")
+    assert "writer has" in finding.text
+    assert "died" in finding.text
     rig.ca.set(HDF1__Capture=0)
     assert rig.ca.put_status("capture") == ECA_NORMAL
     rig.ca.set(HDF1__SWMRMode=0)
