@@ -170,7 +170,8 @@ class LinkCheck:
             # HDF5 takes % for the begin of a number.
             place = os.path.join(directory, name.replace("%%", "%"))
             try:
-                with h5py.File(place, "r", locking=False) as part:
+                # Locked as the master is: HDF5 opens no file in two ways.
+                with h5py.File(place, "r", locking=self._file.locking) as part:
                     found = dataset.name in part or any(source.dset_name in part for source in sources)
             except FAILURES:
                 found = False

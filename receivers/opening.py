@@ -54,9 +54,8 @@ def look(path: str) -> tuple[bool, str]:
     return locked, writer
 
 
-def open_to_read(path: str, locked: bool) -> tuple[h5py.File, bool]:
+def open_to_read(path: str, locking: Any) -> tuple[h5py.File, bool]:
     """Return the file, and whether it is open for SWMR."""
-    locking: Any = False if locked else "best-effort"
     try:
         return h5py.File(path, "r", locking=locking, rdcc_nbytes=CACHE), False
     except OSError as error:

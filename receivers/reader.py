@@ -52,7 +52,8 @@ class DetectorFile:
         self.path = os.fspath(path)
         self.locked, self.writer = look(self.path)
         """Whether somebody lets no others read it; who writes it, as far as that is known."""
-        self._file, swmr = open_to_read(self.path, self.locked)
+        self.locking: Any = False if self.locked else "best-effort"
+        self._file, swmr = open_to_read(self.path, self.locking)
         try:
             self.age = time.time() - os.stat(self.path).st_mtime
             """Seconds since it changed."""
