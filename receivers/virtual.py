@@ -8,12 +8,14 @@ process, in a file that was never closed, and after a plain reopening. HDF5 1.10
 from __future__ import annotations
 
 import h5py
+import numpy as np
+from h5py import h5d, h5p, h5s, h5t
 from numpy.typing import DTypeLike
 
 from xsp3ioc.receivers.entries import tell
 from xsp3ioc.receivers.layout import DETECTOR, INSTRUMENT
 
-UNLIMITED = h5py.h5s.UNLIMITED
+UNLIMITED = h5s.UNLIMITED
 
 VIEWS = {"data": "data", "live_time": "live_time", "elapsed_time": "real_time"}
 """Name in the group of a channel -> dataset of the detector, with one value or spectrum per frame and channel."""
@@ -40,7 +42,13 @@ def add_channel_groups(file: h5py.File, channels: int) -> None:
 def one_channel(group: h5py.Group, name: str, source: h5py.Dataset, channel: int, dtype: DTypeLike) -> h5py.Dataset:
     """Make the dataset `name`, (frames, ...), that shows one channel of `source`, (frames, channels, ...)."""
     channels, *rest = source.shape[1:]
-    layout = h5py.VirtualLayout((1, *rest), dtype, maxshape=(None, *rest))
-    origin = h5py.VirtualSource(".", source.name, (1, channels, *rest), maxshape=(None, channels, *rest))
-    layout[0:UNLIMITED, ...] = origin[0:UNLIMITED, channel, ...]
-    return group.create_virtual_dataset(name, layout)
+    # h5py's own VirtualLayout makes the same, and takes several times as long.
+    here, there = h5s.create_simple((1, *rest)), h5s.create_simple((1, channels, *rest))
+    here.select_hyperslab((0, *(0 for _ in rest)), (UNLIMITED, *rest))
+    there.select_hyperslab((0, channel, *(0 for _ in rest)), (UNLIMITED, 1, *rest))
+    mapping = h5p.create(h5p.DATASET_CREATE)
+    mapping.set_layout(h5d.VIRTUAL)
+    mapping.set_virtual(here, b".", source.name.encode(), there)
+    space = h5s.create_simple((1, *rest), (UNLIMITED, *rest))
+    kind = h5t.py_create(np.dtype(dtype), logical=True)
+    return h5py.Dataset(h5d.create(group.id, name.encode(), kind, space, mapping))
