@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import multiprocessing
 import struct
 import tempfile
@@ -56,32 +57,43 @@ def raw_stream(frames: int) -> float:
     return count * BLOCK[0] / seconds
 
 
-def _write(path: str, frames: int, spectra: np.ndarray, answer: object) -> None:
+def _write(path: str, frames: int, spectra: np.ndarray, compression: str, answer: object) -> None:
     import bitshuffle
     import h5py
     import hdf5plugin
 
+    # In shared memory, where the server's writer finds them.
+    blocks = np.frombuffer(mmap.mmap(-1, spectra.nbytes), spectra.dtype).reshape(spectra.shape)
+    blocks[...] = spectra
+    per_chunk, *shape = blocks.shape[1:]
+    keywords = dict(hdf5plugin.Bitshuffle()) if compression == "bslz4" else {}
     with h5py.File(path, "w") as file:
         data = file.create_dataset(
-            "data", (frames, *BLOCK[1:]), "<u4", chunks=BLOCK, maxshape=(None, *BLOCK[1:]), **hdf5plugin.Bitshuffle()
+            "data", (frames, *shape), "<u4", chunks=(per_chunk, *shape), maxshape=(None, *shape), **keywords
         )
         start = time.perf_counter()
-        for number in range(frames // BLOCK[0]):
-            block = spectra[number % len(spectra)]
-            chunk = struct.pack(">QI", block.nbytes, 8192) + bitshuffle.compress_lz4(block).tobytes()
-            data.id.write_direct_chunk((number * BLOCK[0], 0, 0), chunk)
+        for number in range(frames // per_chunk):
+            block = blocks[number % len(blocks)]
+            chunk: object = block
+            if compression == "bslz4":
+                chunk = struct.pack(">QI", block.nbytes, 8192) + bitshuffle.compress_lz4(block).tobytes()
+            data.id.write_direct_chunk((number * per_chunk, 0, 0), chunk)
         file.flush()
         answer.put(time.perf_counter() - start)  # type: ignore[attr-defined]
 
 
-def raw_file(frames: int, spectra: np.ndarray) -> float:
-    """Frames/s of one process that compresses (bslz4) and writes `spectra`, (blocks, *BLOCK), over and over."""
+def raw_file(frames: int, spectra: np.ndarray, compression: str = "bslz4") -> float:
+    """Frames/s of one process that writes `spectra`, (chunks, frames, channels, bins), over and over, chunk by chunk.
+
+    `compression` is bslz4 or none; the file lies in memory.
+    """
     context = multiprocessing.get_context("spawn")
     answer = context.Queue()
     with tempfile.TemporaryDirectory(dir=memory_directory()) as directory:
-        writer = context.Process(target=_write, args=(str(Path(directory) / "raw.h5"), frames, spectra, answer))
+        arguments = (str(Path(directory) / "raw.h5"), frames, spectra, compression, answer)
+        writer = context.Process(target=_write, args=arguments)
         writer.start()
-        seconds = answer.get(timeout=120)
+        seconds = answer.get(timeout=60)
         writer.join(30)
     return frames / seconds
 

@@ -139,11 +139,14 @@ class Bench:
 
 
 @contextmanager
-def bench(pace: str) -> Iterator[Bench]:
+def bench(pace: str, channels: int = 4) -> Iterator[Bench]:
     """Start a server whose emulator runs at `pace`."""
     with tempfile.TemporaryDirectory(dir=memory_directory()) as directory:
         config = Path(directory) / "bench.toml"
-        config.write_text(f'[emulator]\npace = "{pace}"\n[parameters]\nexposure_time = 0.001\n')
+        config.write_text(
+            f'[detector]\nchannels = {channels}\ncards = {-(-channels // 8)}\n'
+            f'[emulator]\npace = "{pace}"\n[parameters]\nexposure_time = 0.001\n'
+        )
         with EmulatedServer("--config", str(config)) as server, Client(server.environment) as client:
             deadline = time.monotonic() + 10
             while not client.get(f"{server.detector_prefix}CONNECTED"):

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import logging
-import struct
-import zlib
-from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
-import bitshuffle
 import h5py
-import hdf5plugin
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from xsp3ioc.receivers.compression import FILTERS, Filter, Spectra, compressed, threads
 from xsp3ioc.receivers.rows import write_rows
 from xsp3ioc.stream.messages import Block, Capture
 
@@ -24,59 +19,8 @@ MOST_CHUNK_BYTES = 64 << 20
 """Spectra per chunk, uncompressed, whatever is asked for: a chunk is held in memory, and read as a whole."""
 GROW_FRAMES = 1024
 """The dataset grows in steps of this many frames: each resize costs."""
-BITSHUFFLE_BLOCK = 8192
-SHUFFLES = {"none": 0, "byte": 1, "bit": 2}
 
 log = logging.getLogger(__name__)
-
-Spectra = NDArray[np.uint32] | NDArray[np.float64]
-Compress = Callable[[Spectra], Any]
-Filter = tuple[Compress | None, dict[str, Any]]
-"""What makes a chunk's bytes (None: HDF5 does it), and the keywords of the dataset that tell readers."""
-Options = Mapping[str, Any]
-
-
-def _compress_bslz4(chunk: Spectra) -> Any:
-    # The filter's own header: bytes of the chunk, bytes of a bitshuffle block, big endian.
-    header = struct.pack(">QI", chunk.nbytes, BITSHUFFLE_BLOCK)
-    return header + bitshuffle.compress_lz4(chunk, BITSHUFFLE_BLOCK // chunk.itemsize).data
-
-
-def _compress_gzip(level: int, chunk: Spectra) -> Any:
-    return zlib.compress(chunk.data, level)
-
-
-def _none(options: Options) -> Filter:
-    return lambda chunk: chunk, {}
-
-
-def _bslz4(options: Options) -> Filter:
-    return _compress_bslz4, dict(hdf5plugin.Bitshuffle())
-
-
-def _gzip(options: Options) -> Filter:
-    level = options.get("level", 1)
-    return partial(_compress_gzip, level), {"compression": "gzip", "compression_opts": level}
-
-
-def _szip(options: Options) -> Filter:
-    return None, {"compression": "szip", "compression_opts": ("nn", options.get("pixels", 16))}
-
-
-def _blosc(options: Options) -> Filter:
-    shuffle = SHUFFLES[options.get("shuffle", "byte")]
-    codec, level = options.get("codec", "blosclz"), options.get("level", 5)
-    return None, dict(hdf5plugin.Blosc(cname=codec, clevel=level, shuffle=shuffle))
-
-
-def _lz4(options: Options) -> Filter:
-    return None, dict(hdf5plugin.LZ4())
-
-
-FILTERS: dict[str, Callable[[Options], Filter]] = {
-    "bslz4": _bslz4, "gzip": _gzip, "szip": _szip, "blosc": _blosc, "lz4": _lz4, "none": _none,
-}  # fmt: skip
-"""By the names of the captures."""
 
 
 def frames_per_chunk(channels: int, bins: int, frames: int, asked: int = 0) -> int:
@@ -113,6 +57,7 @@ class Chunks:
     ) -> None:
         """`shape` is (channels, bins); the dataset grows in steps of `grow` frames, or by chunks."""
         self._compress, keywords = chunk_filter
+        self._threads = threads(self._compress)
         self.dataset = group.create_dataset(
             name, (0, *shape), dtype, maxshape=(None, *shape), chunks=(per_chunk, *shape), fillvalue=0, **keywords
         )
@@ -127,31 +72,31 @@ class Chunks:
 
     def append(self, mca: Spectra) -> None:
         """Add the spectra of a block, (frames, channels, bins); OSError as the file system has it."""
-        done = 0
-        while done < len(mca):
-            offset = self.frames % self._per_chunk
-            take = min(len(mca) - done, self._per_chunk - offset)
-            if take == self._per_chunk:
-                self._write_chunk(self.frames, mca[done : done + take], take)
-                self.frames += take
-            else:
-                self._part[offset : offset + take] = mca[done : done + take]
-                self._filled(take)
-            done += take
+        offset = self.frames % self._per_chunk
+        first = self.frames - offset
+        part = min(len(mca), self._per_chunk - offset) if offset else 0
+        whole = part + (len(mca) - part) // self._per_chunk * self._per_chunk
+        chunks = [mca[start : start + self._per_chunk] for start in range(part, whole, self._per_chunk)]
+        if part:
+            self._part[offset : offset + part] = mca[:part]
+            if offset + part == self._per_chunk:
+                chunks.insert(0, self._part)
+        self._write(first, chunks)
+        self._part[: len(mca) - whole] = mca[whole:]
+        self.frames += len(mca)
 
     def skip(self, frames: int) -> None:
         """Leave room for `frames` frames that are missing: they read as zeros."""
-        while frames > 0:
-            offset = self.frames % self._per_chunk
-            take = min(frames, self._per_chunk - offset)
-            if take == self._per_chunk:
-                # Whole chunks are left out of the file: a reader sees the fill value.
-                take = frames - frames % self._per_chunk
-                self.frames += take
-            else:
-                self._part[offset : offset + take] = 0
-                self._filled(take)
-            frames -= take
+        offset = self.frames % self._per_chunk
+        part = min(frames, self._per_chunk - offset) if offset else 0
+        if part:
+            self._part[offset : offset + part] = 0
+            if offset + part == self._per_chunk:
+                self._write(self.frames - offset, [self._part])
+        # Whole chunks are left out of the file: a reader sees the fill value.
+        self.frames += frames
+        if frames > part:
+            self._part[: self.frames % self._per_chunk] = 0
 
     def flush(self) -> None:
         """Write the chunk that is not full, and trim the dataset to the frames there are."""
@@ -159,29 +104,30 @@ class Chunks:
         offset = self.frames % self._per_chunk
         if offset > self._part_flushed:
             self._part[offset:] = 0
-            self._write_chunk(self.frames - offset, self._part, offset)
+            for data in compressed(self._compress, [self._part], 1):
+                self._write_chunk(self.frames - offset, data, offset)
             self._part_flushed = offset
 
-    def _filled(self, frames: int) -> None:
-        self.frames += frames
-        if self.frames % self._per_chunk == 0:
-            self._write_chunk(self.frames - self._per_chunk, self._part, self._per_chunk)
+    def _write(self, first: int, chunks: list[Spectra]) -> None:
+        """Write full chunks, one after the other from frame `first` on."""
+        for number, data in enumerate(compressed(self._compress, chunks, self._threads)):
+            self._write_chunk(first + number * self._per_chunk, data, self._per_chunk)
             if self._part_flushed:
                 # The flushed part of this chunk has just lost its place in the file: until the new place is
                 # flushed too, a crash would take frames away that were safe.
                 h5py.h5f.flush(self.dataset.file.id)
                 self._part_flushed = 0
 
-    def _write_chunk(self, first: int, chunk: Spectra, frames: int) -> None:
-        """Write a chunk of which the first `frames` are there."""
+    def _write_chunk(self, first: int, data: Any, frames: int) -> None:
+        """Write a chunk of which the first `frames` are there: its bytes, or its spectra if HDF5 compresses them."""
         if self._compress is None:
-            # HDF5 compresses it, and writes nothing beyond the end of the dataset.
+            # HDF5 writes nothing beyond the end of the dataset.
             self._resize(max(self._extent, first + frames))
-            write_rows(self.dataset.id, first, chunk[:frames])
+            write_rows(self.dataset.id, first, data[:frames])
             return
         if first >= self._extent:
             self._resize(first + self._grow)
-        self.dataset.id.write_direct_chunk((first, 0, 0), self._compress(chunk))
+        self.dataset.id.write_direct_chunk((first, 0, 0), data)
 
     def _resize(self, frames: int) -> None:
         if frames != self._extent:

@@ -14,7 +14,8 @@ import numpy as np
 from xsp3ioc import __version__
 from xsp3ioc.receivers import layout
 from xsp3ioc.receivers.attributes import AttributeDatasets
-from xsp3ioc.receivers.chunks import FILTERS, SpectraFile
+from xsp3ioc.receivers.chunks import SpectraFile
+from xsp3ioc.receivers.compression import FILTERS
 from xsp3ioc.receivers.facts import HDF5, PROGRAM, create_facts, describe_facts, iso
 from xsp3ioc.receivers.paths import in_place, provisional, replace
 from xsp3ioc.receivers.performance import Performance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# One block is compressed at a time, by this thread: OpenMP's threads would only wait for one another.
+# Chunks are compressed side by side by threads of ours: OpenMP's would only wait for one another.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import argparse  # noqa: E402

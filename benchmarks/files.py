@@ -1,0 +1,77 @@
+"""Measure file writing, `python benchmarks/files.py [--quick]`: the whole server, and a raw loop with the same chunks.
+
+Needs the extra `test`. Files lie in memory: what is measured is the program, not a disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+
+os.environ["OMP_NUM_THREADS"] = "1"  # as the file writer does
+
+import numpy as np
+from raw_loops import raw_file
+from rich.console import Console
+from run import Bench, bench
+
+from xsp3ioc.receivers.chunks import frames_per_chunk
+from xsp3ioc.sdk import EmulatorSettings, expected_frames
+
+WHAT = ("ratio", "load", "rate", "memory")
+COMPRESSIONS = {"bslz4": 5, "none": 0}
+BINS = 4096
+SOURCE_BYTES = 32 << 20
+"""Spectra that the raw loop writes over and over: as many as the server's pool holds in quiet times."""
+console = Console(highlight=False, width=120)
+
+
+def spectra(channels: int) -> np.ndarray:
+    """Return the emulator's spectra of 1 ms, in chunks as the server makes them: (chunks, frames, channels, bins)."""
+    per_chunk = frames_per_chunk(channels, BINS, 0)
+    chunks = SOURCE_BYTES // (per_chunk * channels * BINS * 4)
+    settings = EmulatorSettings(channels=channels, cards=-(-channels // 8))
+    return expected_frames(settings, 80_000, 0, chunks * per_chunk)[0].reshape(chunks, per_chunk, channels, BINS)
+
+
+def ratio(channels: int, rounds: int, seconds: float) -> None:
+    """Reader pace: the server's rate and the raw loop's, in turn."""
+    source = spectra(channels)
+    with bench("reader", channels) as ours:
+        for compression, number in COMPRESSIONS.items():
+            frames = int((80_000 if compression == "bslz4" else 32_000) * seconds * 4 / channels)
+            frames -= frames % source.shape[1]
+            ours.client.put(f"{ours.p}HDF1:Compression", number)
+            pairs = [(_written(ours, frames), raw_file(frames, source, compression)) for _ in range(rounds)]
+            rate, raw = (statistics.median(one) for one in zip(*pairs, strict=True))
+            ratios = [mine / raw for mine, raw in pairs]
+            console.print(
+                f"  {channels:2} channels, {compression:5}  {rate:8,.0f} frames/s   {statistics.median(ratios):.2f} "
+                f"({min(ratios):.2f} to {max(ratios):.2f}) of a raw loop's {raw:8,.0f}; {rounds} rounds of {frames:,}"
+            )
+
+
+def _written(ours: Bench, frames: int) -> float:
+    with ours.file():
+        rate = ours.acquire(frames)
+        assert ours.missing(True) == 0, "frames are missing"
+    return rate
+
+
+def main() -> None:
+    """Run all, or some."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few minutes: shorter")
+    parser.add_argument("--only", choices=WHAT)
+    options = parser.parse_args()
+    console.print(f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}")
+    wanted = [options.only] if options.only else WHAT
+    if "ratio" in wanted:
+        for channels in (4, 16):
+            ratio(channels, 3 if options.quick else 7, 0.5 if options.quick else 1.0)
+
+
+if __name__ == "__main__":
+    main()
