@@ -77,6 +77,8 @@ class AcquisitionCommands(Stopping, AttributeCommands):
         except RuntimeError as error:  # no more threads
             self._fault(f"series {series.id} cannot be read: {error}")
             raise
+        if series.file is not None and series.header.frames:
+            self._warn_of_space(series.file, series.header.frames)
         return series.done
 
     def _start(self, sdk: Xspress3, series: Series) -> None:

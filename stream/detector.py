@@ -61,8 +61,11 @@ class Places:
 class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, PluginCommands, ScalerAttributes, Energies):
     """Parameters and commands; `put` asks for a change, `subscribe` hears of every change, from any thread."""
 
-    def __init__(self, system: System, places: Places, pool_bytes: int = 1 << 30) -> None:
-        """Serve the sockets and start the file writer; `connect` opens the system. OSError: a port is in use."""
+    def __init__(self, system: System, places: Places, pool_bytes: int = 1 << 30, fsync: float = 0.0) -> None:
+        """Serve the sockets and start the file writer; `connect` opens the system. OSError: a port is in use.
+
+        `fsync`: seconds after which what was written is put on the disk itself; 0: never.
+        """
         super().__init__(system, pool_bytes)
         self.answers: dict[str, Callable[[], Reply]] = {}
         """What the monitor socket answers to requests that only a face knows about."""
@@ -93,13 +96,14 @@ class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, PluginCommands,
         except OSError:
             self._directory.cleanup()
             raise
-        self.recorder = Recorder(self.data, private, token, self.pool, self._hear_capture, self._on_written)
+        self.recorder = Recorder(self.data, private, token, self.pool, self._hear_capture, self._on_written, fsync)
         self.recorder.start()
         self.data.start()
         self.monitor.start()
         self._ended = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="watchdog", daemon=True)
         self._ticker.start()
+        self.start_looking_at_disk(self._ended)
 
     def _show_subscribers(self, lost: str) -> None:
         if lost:

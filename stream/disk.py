@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import TypeVar
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 PATIENCE = 1.0
 """Seconds."""
@@ -35,3 +37,17 @@ def ask(question: Callable[[], T], what: str) -> T:
         if answer.done():
             raise  # the question's own
         raise NoAnswerError(f"{what}: the file system has not answered for {PATIENCE:g} s") from None
+
+
+class Space(NamedTuple):
+    """Bytes of a disk."""
+
+    free: int
+    total: int
+
+
+def space(directory: str) -> Space:
+    """Return the room on the disk of a directory, which may be one that is still to be made; OSError if it fails."""
+    place = next(path for path in (Path(directory), *Path(directory).parents) if path.exists())
+    found = os.statvfs(place)
+    return Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)

@@ -15,7 +15,8 @@ import msgspec
 from xsp3ioc.stream.blocks import Block
 from xsp3ioc.stream.file_names import chunk_frames, full_file_name, missing_levels, number_pattern
 from xsp3ioc.stream.file_parameters import CAPTURE, SINGLE, STREAM
-from xsp3ioc.stream.file_settings import CLOSE_PATIENCE, FileSettingsCommands
+from xsp3ioc.stream.file_settings import CLOSE_PATIENCE
+from xsp3ioc.stream.file_space import FileSpace
 from xsp3ioc.stream.messages import Capture, Header, Value, image_of
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.recorder import CaptureFile, RecordingError
@@ -31,7 +32,7 @@ STOP_PATIENCE = 0.8
 LAZY = "Lazy Open..."
 
 
-class FileCommands(FileSettingsCommands):
+class FileCommands(FileSpace):
     """Commands of the records `HDF1:`."""
 
     data: DataSocket
@@ -69,6 +70,8 @@ class FileCommands(FileSettingsCommands):
         if mode == CAPTURE:
             self._free_held()
         self._show_begin(file)
+        if file.order.frames:
+            self._warn_of_space(file, file.order.frames)
         self._join_series(file)
         return file.until_named()
 
@@ -293,8 +296,8 @@ class FileCommands(FileSettingsCommands):
             self.update_all({"file_run_time": file.seconds, "file_speed": speed})
         if file.error:
             self._show_file_error(file.error)
-        elif file.waiting:
-            self.update("write_message", "")
+        elif self.values["write_message"]:
+            self.update("write_message", "")  # what was said of it has not come true
         at_once = order.hold and self.values["file_auto_save"] and self._held is not None
         if at_once and not file.error and self.recorder.attached:
             file.named = self._name_at_once()  # the capture is not over before

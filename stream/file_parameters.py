@@ -144,6 +144,16 @@ class FileProgress:
     write_message = Parameter(
         "", "What went wrong with the file", pv="/HDF1:WriteMessage", length=256, writable=False
     )
+    disk_free = Parameter(
+        0.0, "Room on the disk of the directory", pv="/HDF1:DiskFree_RBV", unit="GB", precision=3, writable=False
+    )
+    frames_left = Parameter(
+        0, "Frames for which there is room, compressed as those so far", pv="/HDF1:FramesLeft_RBV", writable=False
+    )
+    seconds_left = Parameter(
+        0.0, "How long that lasts at the settings' frame rate", pv="/HDF1:SecondsLeft_RBV", unit="s", precision=0,
+        writable=False,
+    )  # fmt: skip
     file_swmr_supported = Parameter(
         True, "Can files be read while they are written", pv="/HDF1:SWMRSupported_RBV",
         choices=("Not Supported", "Supported"), writable=False,

@@ -114,6 +114,7 @@ class FileSeries(FileCommands):
         file, series = self.recorder.file, self.series
         if file is None:
             return
+        self._measure(file)
         if file.order.each_frame and file.shown and report.frames:
             self._show_name(file)
         if report.flush or report.swmr:

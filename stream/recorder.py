@@ -52,6 +52,8 @@ class CaptureFile:
     """Others may read it."""
     seconds: float = 0.0
     """From its first frame to its end."""
+    stored: int = 0
+    """Bytes on the disk."""
     private: bool = False
     """It is between server and writer: other subscribers do not hear of it."""
     waiting: bool = False
@@ -112,14 +114,19 @@ class Recorder:
         pool: Pool,
         on_change: Callable[[CaptureFile], None],
         on_written: Callable[[Written], None],
+        fsync: float = 0.0,
     ) -> None:
-        """`on_change` and `on_written` are called from the threads that learn of it and must not wait."""
+        """`on_change` and `on_written` are called from the threads that learn of it and must not wait.
+
+        `fsync`: seconds after which what was written is put on the disk itself; 0: never.
+        """
         self._data = data
         self._endpoint = endpoint
         self._token = token
         self._pool = pool
         self._on_change = on_change
         self._on_written = on_written
+        self._fsync = fsync
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._ending = threading.Lock()
@@ -147,14 +154,17 @@ class Recorder:
             # A session of its own: Ctrl-C at the terminal is for the server, which then ends the writer in order.
             # Its standard input ends when the server does, however that happens.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "xsp3ioc.receivers.writer", "--connect", self._endpoint, "--child"],
+                [
+                    sys.executable, "-m", "xsp3ioc.receivers.writer",
+                    "--connect", self._endpoint, "--child", "--fsync", str(self._fsync),
+                ],
                 stdin=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
                 env=os.environ
                 | {"XSP3IOC_TOKEN": self._token, "XSP3IOC_POOL": f"{self._pool.descriptor}:{self._pool.size}"},
                 pass_fds=(self._pool.descriptor,),
-            )
+            )  # fmt: skip
             threading.Thread(target=self._watch, args=(self._process,), name="writer watch", daemon=True).start()
 
     def open(self, file: CaptureFile) -> None:
@@ -204,6 +214,7 @@ class Recorder:
             return
         if isinstance(report, Written):
             file.frames, file.missing, file.swmr = report.frames, report.missing, report.swmr
+            file.stored = report.stored
             if report.filename:
                 file.name, file.number = report.filename, report.number
             self._on_written(report)

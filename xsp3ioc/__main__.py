@@ -60,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--monitor-port", type=int, metavar="PORT", help="monitor socket (default 9998; 0: any)")
     parser.add_argument("--tango", metavar="DEVICE", help="serve this Tango device too, e.g. test/xspress3/1")
     parser.add_argument("--tango-port", type=int, metavar="PORT", help="its port (default 10123; 0: any free one)")
+    parser.add_argument(
+        "--fsync", type=float, metavar="SECONDS",
+        help="put files on the disk itself so often, so that they survive a loss of power (default: never)",
+    )  # fmt: skip
     parser.add_argument("--log-file", metavar="FILE", help="log here too, rotating")
     saving = parser.add_mutually_exclusive_group()
     saving.add_argument("--autosave", metavar="DIR", help="keep settings there (default: ~/.local/state/xsp3ioc)")
@@ -102,7 +106,7 @@ def _run(arguments: list[str]) -> int:
                 configuration.server,
                 (
                     "prefix", "detector_prefix", "listen", "ca_port", "data_port", "monitor_port", "tango",
-                    "tango_port", "log_file",
+                    "tango_port", "log_file", "fsync",
                 ),
             ),
         ):  # fmt: skip

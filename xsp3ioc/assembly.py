@@ -19,7 +19,7 @@ def make_detector(configuration: Configuration, library: Library) -> Detector:
     system = System(library, hardware.connection)
     try:
         detector = Detector(
-            system, Places(server.listen, server.data_port, server.monitor_port), server.pool << 20
+            system, Places(server.listen, server.data_port, server.monitor_port), server.pool << 20, server.fsync
         )
     except OSError as error:
         raise ConfigurationError(str(error)) from None

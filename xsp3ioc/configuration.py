@@ -43,6 +43,8 @@ class Serve(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     tango_port: int = 10123
     pool: int = 1024
     """MiB of memory for frames that wait for the file or a subscriber."""
+    fsync: float = 0.0
+    """s between two times that what was written is put on the disk itself, for a loss of power; 0: never."""
     connect: bool = True
     """Open the system at start. Nothing ever starts to acquire by itself."""
     log_file: str = ""
@@ -131,6 +133,7 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             ("cards", hardware.cards, 1, 16),
             ("ring_frames", hardware.ring_frames, 4, 1 << 20),
             ("pool", self.server.pool, 1, 1 << 20),
+            ("fsync", self.server.fsync, 0, 3600),
         ):
             if not low <= value <= high:
                 raise ConfigurationError(f"{what} = {value} is outside {low}..{high}")

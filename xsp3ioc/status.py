@@ -47,9 +47,23 @@ def _rows(values: dict[str, Any]) -> list[tuple[str, str]]:
         ("streamed", f"{values['frames_streamed']} (subscribers: {values['subscribers']})"),
         ("written", str(values["frames_written"])),
         ("missing", str(values["frames_missing"])),
-        ("room", f"{values['ring_headroom']:g} % before frames are lost ({values['seconds_to_overrun']:g} s)"),
+        (
+            "stalls",
+            f"of the disk or of a subscriber cost no frame for up to {values['seconds_to_overrun']:g} s at these "
+            f"settings ({values['ring_headroom']:g} % of the memory is free)",
+        ),
+        ("disk", _disk(values)),
         ("file", file),
     ]
+
+
+def _disk(values: dict[str, Any]) -> str:
+    if not values["file_path"]:
+        return "no FilePath yet"
+    return (
+        f"{values['disk_free']:.1f} GB free for {values['file_path']}: room for {values['frames_left']:,} frames, "
+        f"{values['seconds_left'] / 60:,.0f} min"
+    )
 
 
 def _print(rows: list[tuple[str, str]]) -> None:
