@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -51,3 +52,15 @@ def space(directory: str) -> Space:
     place = next(path for path in (Path(directory), *Path(directory).parents) if path.exists())
     found = os.statvfs(place)
     return Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
+
+
+def delete(name: str, patience: float) -> None:
+    """Delete a file, if it is there; wait no longer than `patience` s for it."""
+
+    def unlink() -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+
+    deleting = threading.Thread(target=unlink, daemon=True)
+    deleting.start()
+    deleting.join(patience)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -13,6 +11,7 @@ from typing import Any
 import msgspec
 
 from xsp3ioc.stream.blocks import Block
+from xsp3ioc.stream.disk import delete
 from xsp3ioc.stream.file_names import chunk_frames, full_file_name, missing_levels, number_pattern
 from xsp3ioc.stream.file_parameters import CAPTURE, SINGLE, STREAM
 from xsp3ioc.stream.file_settings import CLOSE_PATIENCE
@@ -158,9 +157,7 @@ class FileCommands(FileSpace):
         """Delete the hidden file; do not wait for a file system that does not answer."""
         held, self._held = self._held, None
         if held is not None:
-            unlink = threading.Thread(target=_unlink, args=(held[0],), daemon=True)
-            unlink.start()
-            unlink.join(patience)
+            delete(held[0], patience)
 
     def _put_file_read(self, value: bool, channel: int | None) -> None:
         if value:
@@ -316,8 +313,3 @@ def header_for(header: Header, file: CaptureFile, first: int) -> Header:
     """Return the header of a series for a file that gets its frames from number `first` on."""
     order = file.order
     return msgspec.structs.replace(header, capture_id=order.capture_id, filename=order.filename, first=first)
-
-
-def _unlink(name: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(name)

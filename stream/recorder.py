@@ -24,7 +24,6 @@ from xsp3ioc.stream.subscribers import Audience
 
 log = logging.getLogger(__name__)
 
-
 LEVELS = {name: getattr(logging, name) for name in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")}
 
 
@@ -116,10 +115,7 @@ class Recorder:
         on_written: Callable[[Written], None],
         fsync: float = 0.0,
     ) -> None:
-        """`on_change` and `on_written` are called from the threads that learn of it and must not wait.
-
-        `fsync`: seconds after which what was written is put on the disk itself; 0: never.
-        """
+        """`on_change`, `on_written` come from the threads that learn of it and must not wait; `fsync`: s, 0: never."""
         self._data = data
         self._endpoint = endpoint
         self._token = token
