@@ -128,7 +128,8 @@ def _facts(found: Contents) -> Iterator[tuple[str, str]]:
         what += f"; {counts['unreadable']:,} UNREADABLE: xsp3ioc check says where"
     yield "data", what
     raw = found.frames * found.channels * found.bins * 4
-    yield "stored", f"{found.storage}; {found.bytes / 1e6:,.1f} MB ({raw / max(found.bytes, 1):.1f} times smaller)"
+    smaller = f" ({raw / found.bytes:.1f} times smaller)" if raw > found.bytes else ""
+    yield "stored", f"{found.storage}; {found.bytes / 1e6:,.1f} MB{smaller}"
     if facts.get("detector"):
         yield "detector", ", ".join(
             words for words in (facts["detector"], _named(facts, "library"), _named(facts, "firmware")) if words

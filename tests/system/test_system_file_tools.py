@@ -109,6 +109,19 @@ def test_one_wrong_value_in_any_dataset_is_found(path, copy):
     assert not found(copy), "all is as before"
 
 
+def test_a_part_counts_on_from_the_one_before(copy):
+    with h5py.File(copy, "r+") as file:
+        detector, attributes = file[DETECTOR], file[ATTRIBUTES]
+        for dataset, offset in (
+            (detector["frame_number"], 100), (detector["series_index"], 2), (detector["series/first_frame"], 100),
+            (attributes["ArrayCounter"], 100), (attributes["NDArrayUniqueId"], 100),
+        ):  # fmt: skip
+            dataset[:] += dataset.dtype.type(offset)
+    assert found(copy) == []
+    numbers = next(part for part in check_file(copy).checks if part.name == "numbers")
+    assert "frame 100 of the capture" in numbers.done
+
+
 @pytest.mark.parametrize("name", ["markers", "pileup"])
 def test_what_cannot_be_is_found(copy, name):
     with h5py.File(copy, "r+") as file:
