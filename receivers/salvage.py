@@ -86,9 +86,14 @@ def _examine(path: Path, file: BinaryIO, tell: Tell) -> Finding:
         opened = h5py.File(mended, "r")
     except FAILURES as error:
         raise NothingLeftError(f"HDF5 cannot open it: {str(error).partition(chr(10))[0]}") from None
-    with opened:
-        found = survey(opened, mended.size, lambda done, of: tell("Reading", done, of))
     block = mended.superblock
+    with opened:
+        try:
+            found = survey(opened, mended.size, lambda done, of: tell("Reading", done, of))
+        except NotOursError as error:
+            if block.end <= mended.size:
+                raise
+            raise NothingLeftError(f"{block.end - mended.size} bytes of it are cut off; what is left {error}") from None
     finding = Finding(
         path, found, block.marks, max(0, block.end - mended.size), max(0, mended.size - block.end) if block.marks else 0
     )

@@ -20,6 +20,9 @@ from xsp3ioc.receivers.survey import NothingLeftError, NotOursError
 FINE, NOTHING, REFUSED = 0, 1, 2
 """Exit codes: well or salvaged; nothing to save; not ours, still being written, or not to be read or written."""
 
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C has ended."""
+
 
 def main(arguments: list[str]) -> int:
     """Run `xsp3ioc salvage`; return the exit code."""
@@ -31,6 +34,9 @@ def main(arguments: list[str]) -> int:
             finding = examine(options.file, shown.tell)
             if not finding.well and not options.dry_run:
                 salvage(finding, target, f"xsp3ioc salvage {__version__}", shown.tell)
+    except KeyboardInterrupt:
+        sys.stderr.write("xsp3ioc salvage: interrupted; no copy is left behind\n")
+        return INTERRUPTED
     except NothingLeftError as error:
         return _refuse(options, NOTHING, f"{options.file}: nothing to save: {error}")
     except (BusyError, NotOursError) as error:

@@ -100,6 +100,14 @@ def test_server_at_its_own_pace(recorded, rig):
         np.testing.assert_array_equal(one, other[order])
 
 
+def test_from_the_configuration_file(recorded, start_server):
+    """The file says how many channels there are; its own words win."""
+    server = start_server(
+        emulator={"replay": recorded.path, "replay_end": "stop", "pace": "reader"}, parameters={"energy_slope": 12.0}
+    )
+    assert "3 channels" in server.banner
+
+
 def foreign(path, recorded, layout):
     """The same frames in somebody else's layout."""
     mca, scalers = content(recorded)
