@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import tempfile
@@ -59,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 def _once(options: argparse.Namespace, arguments: list[str]) -> int:
     from xsp3ioc.demo_client import ClientError
     from xsp3ioc.demo_server import ServerError
+    from xsp3ioc.file_command import write_json
     from xsp3ioc.receivers.paths import describe
     from xsp3ioc.receivers.recorded import UnreplayableError
     from xsp3ioc.replay_once import ReplayError, replay_once
@@ -86,8 +86,9 @@ def _once(options: argparse.Namespace, arguments: list[str]) -> int:
     except (ReplayError, ServerError, ClientError) as error:
         sys.stderr.write(f"xsp3ioc replay: {error}\n")
         return UNUSABLE
+    code = DIFFERENT if outcome.complaints else SAME
     if options.json:
-        sys.stdout.write(json.dumps(outcome.report(), indent=2) + "\n")
+        write_json("replay", code, outcome.report())
     for complaint in outcome.complaints:
         sys.stderr.write(f"xsp3ioc replay: {complaint}\n")
     if not outcome.complaints:
@@ -97,4 +98,4 @@ def _once(options: argparse.Namespace, arguments: list[str]) -> int:
         )  # fmt: skip
         if outcome.written:
             console.print(f"File     {outcome.written}", markup=False, soft_wrap=True)
-    return DIFFERENT if outcome.complaints else SAME
+    return code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from xsp3ioc import __version__
+from xsp3ioc.file_command import write_json
 from xsp3ioc.receivers.paths import describe
 from xsp3ioc.receivers.salvage import BusyError, Finding, examine, salvage
 from xsp3ioc.receivers.survey import NothingLeftError, NotOursError
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
         return _refuse(options, REFUSED, describe(error, str(options.file)))
     written = None if finding.well or options.dry_run else target
     if options.json:
-        sys.stdout.write(json.dumps(report(finding, written), indent=2) + "\n")
+        write_json("salvage", FINE, report(finding, written))
     else:
         _show(finding, written, console)
     return FINE
@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _refuse(options: argparse.Namespace, code: int, text: str) -> int:
     if options.json:
-        sys.stdout.write(json.dumps({"file": str(options.file), "error": text, "exit_code": code}, indent=2) + "\n")
+        write_json("salvage", code, {"file": str(options.file), "error": text})
     sys.stderr.write(f"xsp3ioc salvage: {text}\n")
     return code
 
