@@ -98,7 +98,10 @@ def per_frame(file: h5py.File) -> dict[str, h5py.Dataset]:
             raise NotOursError("is an HDF5 file, but none that xsp3ioc has written")
     except KeyError:
         raise NotOursError("is an HDF5 file, but none that xsp3ioc has written") from None
-    return dict(_found(file, ""))
+    found = dict(_found(file, ""))
+    if not {f"{DETECTOR}/{name}" for name in NEEDED} <= found.keys():
+        raise NotOursError("has no frames of its own: it shows those of other files, which can be salvaged one by one")
+    return found
 
 
 def _found(group: h5py.Group, path: str) -> Iterator[tuple[str, h5py.Dataset]]:

@@ -242,6 +242,20 @@ def test_of_another_program(tmp_path):
         examine(path)
 
 
+def test_master(whole, tmp_path):
+    """A file that only shows the frames of others has none to save."""
+    path = tmp_path / "master.h5"
+    with h5py.File(path, "w") as file, h5py.File(whole) as part:
+        group = file.create_group(DETECTOR)
+        for name in ("data", "frame_status", "frame_number"):
+            source = part[f"{DETECTOR}/{name}"]
+            view = h5py.VirtualLayout(source.shape, source.dtype)
+            view[:] = h5py.VirtualSource(source)
+            group.create_virtual_dataset(name, view)
+    with pytest.raises(NotOursError, match="one by one"):
+        examine(path)
+
+
 def test_no_frame(tmp_path):
     path = tmp_path / "empty.h5"
     file = NexusFile(capture(path), str(path))
