@@ -187,12 +187,16 @@ class AcquisitionCommands(Stopping, AttributeCommands):
     def _finish(self, series: Series) -> None:
         self._move("stop" if series.stop_asked.is_set() else "last_frame", "Saving" if self.values["capture"] else "")
         number = self._acquisition.messages
-        self._finish_file(series, number)
-        self.data.probe()
-        stuck = self.data.subscribers.wait_sent(SUBSCRIBER_PATIENCE, series.abandoned.is_set)
-        streamed = self.data.subscribers.streamed(series.id, series.acquired)
-        end = series.end(number, streamed, series.written if series.recorded else None)
-        self.data.publish(end, audience=Audience.others)
+        self.recorder.ends.withhold()
+        try:
+            self._finish_file(series, number)
+            self.data.probe()
+            stuck = self.data.subscribers.wait_sent(SUBSCRIBER_PATIENCE, series.abandoned.is_set)
+            streamed = self.data.subscribers.streamed(series.id, series.acquired)
+            end = series.end(number, streamed, series.written if series.recorded else None)
+            self.data.publish(end, audience=Audience.others)
+        finally:
+            self.recorder.ends.release()
         with self._showing:
             self._show_progress(series, last=True)
             for analysis in self._analyses if series.shown else ():

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError, wait
 from dataclasses import dataclass, field
 
+from xsp3ioc.stream.capture_ends import CaptureEnds
 from xsp3ioc.stream.messages import Capture, CaptureEnd, Closed, Failed, Flush, Opened, Written
 from xsp3ioc.stream.pool import Pool
 from xsp3ioc.stream.sockets import DataSocket, Report
@@ -127,6 +128,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._ending = threading.Lock()
         """A file is closed by clients, the series, the writer, its watch: each end of one happens once."""
+        self.ends = CaptureEnds(data)
         self._flushes = itertools.count(1)
         self.file: CaptureFile | None = None
         """The running capture, or the last one."""
@@ -185,8 +187,10 @@ class Recorder:
         if file.waiting:
             self._over(file, "")
         else:
-            audience = Audience.writer if file.private else Audience.all
-            self._data.publish(CaptureEnd(capture_id=file.order.capture_id, reason=reason), audience=audience)
+            end = CaptureEnd(capture_id=file.order.capture_id, reason=reason)
+            self._data.publish(end, audience=Audience.writer)
+            if not file.private:
+                self.ends.tell(end)
 
     def give_up(self, file: CaptureFile, error: str) -> None:
         """End a file that could not be ordered."""
@@ -222,6 +226,7 @@ class Recorder:
                 if not file.order.hold:
                     file.order.filename = report.filename  # another number may have been free
                 if not file.closing and not file.private:
+                    self.ends.release()
                     self._data.publish(file.order, audience=Audience.others)
                 with contextlib.suppress(InvalidStateError):  # another thread has just ended it
                     file.opened.set_result(report.filename)
@@ -243,9 +248,7 @@ class Recorder:
             file.over = True  # last: who sees it finds the rest as it stays
         if unheard:
             # The writer ended it by itself (all frames, or an error): say so to the other subscribers too.
-            self._data.publish(
-                CaptureEnd(capture_id=file.order.capture_id, reason=error or "complete"), audience=Audience.others
-            )
+            self.ends.tell(CaptureEnd(capture_id=file.order.capture_id, reason=error or "complete"))
         self._data.subscribers.forget_capture()
         self._on_change(file)
         self._answer_flushes(file)
