@@ -9,8 +9,9 @@ import msgspec
 import numpy as np
 
 from xsp3ioc.receivers.naming import create
-from xsp3ioc.receivers.nexus import NexusFile, part_of
-from xsp3ioc.receivers.receiver import last_frame
+from xsp3ioc.receivers.nexus import NexusFile
+from xsp3ioc.receivers.parts import PartFiles
+from xsp3ioc.receivers.receiver import last_frame, part_of
 from xsp3ioc.stream.messages import Block, Capture, Header, SeriesEnd
 
 
@@ -38,7 +39,12 @@ class FrameFiles:
         self._next_number = capture.number
         self._header: Header | None = None
         self._next = 0
-        self._file: NexusFile | None = None
+        self._file: NexusFile | PartFiles | None = None
+
+    @property
+    def current(self) -> str:
+        """The file that takes the frames now."""
+        return self.path
 
     @property
     def flushed(self) -> int:

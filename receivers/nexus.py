@@ -19,7 +19,7 @@ from xsp3ioc.receivers.compression import FILTERS
 from xsp3ioc.receivers.facts import HDF5, PROGRAM, create_facts, describe_facts, iso
 from xsp3ioc.receivers.paths import in_place, provisional, replace
 from xsp3ioc.receivers.performance import Performance
-from xsp3ioc.receivers.receiver import last_frame
+from xsp3ioc.receivers.receiver import last_frame, part_of
 from xsp3ioc.receivers.rows import Rows
 from xsp3ioc.receivers.series_table import SeriesTable
 from xsp3ioc.receivers.virtual import add_channel_groups
@@ -49,14 +49,15 @@ class NexusFile:
     one has been made.
     """
 
-    def __init__(self, capture: Capture, path: str) -> None:
+    def __init__(self, capture: Capture, path: str, first_frame: int = 0, first_series: int = 0) -> None:
+        """`first_frame` and `first_series` are so many of the same capture that are in other files."""
         if capture.channels < 1 or capture.bins < 1:
             raise ValueError(f"{capture.channels} channels of {capture.bins} bins cannot be written")
         if capture.compression not in FILTERS:
             raise ValueError(f"compression {capture.compression!r}: it may be {', '.join(FILTERS)}")
         self.path = path
-        self.series = 0
-        """Series that have begun."""
+        self.series = first_series
+        """Series of the capture that have begun."""
         self.missing = 0
         """Frames of the running series that are missing, or marked as not valid."""
         self.flushed = 0
@@ -66,6 +67,7 @@ class NexusFile:
         self.stored = 0
         """Bytes of the file, as of then."""
         self._capture = capture
+        self._first_frame = first_frame
         self._next = 0
         self._frames_wanted = 0
         self._described = False
@@ -93,6 +95,21 @@ class NexusFile:
         return self._rows.count
 
     @property
+    def file(self) -> h5py.File:
+        """What is open; to read only."""
+        return self._file
+
+    @property
+    def current(self) -> str:
+        """The file that takes the frames now."""
+        return self.path
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file so far."""
+        return int(self._file.id.get_filesize())
+
+    @property
     def swmr(self) -> bool:
         """Others may read it now, while it is written."""
         return self._described and self._capture.swmr
@@ -115,7 +132,7 @@ class NexusFile:
                 self._file.flush()
                 self._file.swmr_mode = True
         self._rows.begin(header.clock_period, header.event_widths, header.dead_time_model)
-        self._table.begin(header, self.frames)
+        self._table.begin(header, self._first_frame + self.frames)
         self._frames_wanted = header.frames
         self.series += 1
         self.missing = self.flushed_missing = 0
@@ -140,7 +157,7 @@ class NexusFile:
         last = last_frame(end)
         if last >= self._next:
             self._skip(last + 1 - self._next)
-        self._table.count(self.frames, self.missing)
+        self._table.count(self._first_frame + self.frames, self.missing)
         self._table.end(end.reason)
         self.flush()
 
@@ -150,7 +167,7 @@ class NexusFile:
         self._rows.flush()
         self._attributes.flush()
         self._performance.flush()
-        self._table.count(self.frames, self.missing)
+        self._table.count(self._first_frame + self.frames, self.missing)
         self._table.flush()
         self._file.flush()
         self.flushed, self.flushed_missing = self.frames, self.missing
@@ -161,7 +178,7 @@ class NexusFile:
 
     def close(self) -> None:
         """Flush and close; after an error, only `abandon` is left to do."""
-        self._table.count(self.frames, self.missing)
+        self._table.count(self._first_frame + self.frames, self.missing)
         self._table.end(self._why_closed())
         self.flush()
         self._finish()
@@ -209,7 +226,7 @@ class NexusFile:
         detector = file[layout.DETECTOR]
         self._spectra = SpectraFile(detector, capture)
         detector["data"].attrs.update(layout.DATA_ATTRIBUTES)
-        self._rows = Rows([(detector, column) for column in layout.DETECTOR_COLUMNS], channels)
+        self._rows = Rows([(detector, column) for column in layout.DETECTOR_COLUMNS], channels, self._first_frame)
         self._attributes = AttributeDatasets(file, self._rows, capture.attributes, channels)
         self._table = SeriesTable(file[layout.SERIES])
         self._performance = Performance(file[layout.PERFORMANCE], channels * capture.bins * 4)
@@ -248,17 +265,3 @@ def claim(path: str) -> tuple[int, int]:
             os.close(descriptor)
 
 
-def part_of(block: Block, skip: int, frames: int) -> Block:
-    """Return the block from its frame `skip` on, at most `frames` of them."""
-    if skip == 0 and frames == len(block):
-        return block
-    part = slice(skip, min(len(block), skip + frames))
-    return Block(
-        block.series_id,
-        block.first + skip,
-        block.mca[part],
-        block.scalers[part],
-        block.factors[part],
-        block.frames[part],
-        attributes=block.attributes,
-    )

@@ -54,6 +54,22 @@ def last_frame(end: SeriesEnd) -> int:
     return max([due, *(gap.last for gap in (*end.missing, *end.lost))])
 
 
+def part_of(block: Block, skip: int, frames: int) -> Block:
+    """Return the block from its frame `skip` on, at most `frames` of them."""
+    if skip == 0 and frames == len(block):
+        return block
+    part = slice(skip, min(len(block), skip + frames))
+    return Block(
+        block.series_id,
+        block.first + skip,
+        block.mca[part],
+        block.scalers[part],
+        block.factors[part],
+        block.frames[part],
+        attributes=block.attributes,
+    )
+
+
 class Receiver:
     """The events of a server's data stream, in order, each block as arrays over the received memory.
 

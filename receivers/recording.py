@@ -9,10 +9,9 @@ from collections.abc import Callable
 from xsp3ioc.receivers.durability import Durability
 from xsp3ioc.receivers.frame_files import FrameFiles
 from xsp3ioc.receivers.naming import create, create_hidden, name_held
-from xsp3ioc.receivers.nexus import NexusFile
 from xsp3ioc.receivers.paths import describe
 from xsp3ioc.receivers.receiver import Event
-from xsp3ioc.receivers.room import Room
+from xsp3ioc.receivers.room import Open, Room
 from xsp3ioc.stream.messages import (
     Block,
     Capture,
@@ -36,7 +35,6 @@ FAILURES = (OSError, ValueError, RuntimeError, MemoryError)
 """What may go wrong with a file: reported, and survived."""
 
 Report = Callable[[FromReceiver], object]
-Open = NexusFile | FrameFiles
 
 
 class Recording:
@@ -106,7 +104,7 @@ class Recording:
             try:
                 file.flush()
                 if sync:
-                    self._durability.sync(file.path, file.frames)
+                    self._durability.sync(file.current, file.frames)
             except FAILURES as error:
                 self._fail(error)
                 return
@@ -126,8 +124,8 @@ class Recording:
         if capture.each_frame:
             return FrameFiles(capture, self._put_on_disk), capture.number
         if capture.hold:
-            return create_hidden(capture), capture.number
-        return create(capture, capture.number)
+            return create_hidden(capture, self._put_on_disk), capture.number
+        return create(capture, capture.number, self._put_on_disk)
 
     def _open(self, capture: Capture) -> None:
         if self._file and capture == self._capture:

@@ -10,6 +10,7 @@ import msgspec
 
 from xsp3ioc.receivers.durability import Durability
 from xsp3ioc.receivers.nexus import NexusFile
+from xsp3ioc.receivers.parts import PartFiles, open_file
 from xsp3ioc.receivers.paths import confined, numbered, prepare
 from xsp3ioc.receivers.recording import Recording
 from xsp3ioc.stream.messages import Capture, CaptureEnd, Closed, Failed, FromReceiver, Header, SeriesEnd
@@ -25,8 +26,15 @@ class RemoteRecording(Recording):
     """
 
     def __init__(
-        self, root: Path, template: str, tell: Callable[[str], object], durability: Durability | None = None
+        self,
+        root: Path,
+        template: str,
+        tell: Callable[[str], object],
+        durability: Durability | None = None,
+        part_frames: int = 0,
+        part_bytes: int = 0,
     ) -> None:
+        """`part_frames` and `part_bytes`, where they are not 0, go before what the server says of its own file."""
         try:
             confined(root, template % 0)
         except (TypeError, ValueError, PermissionError) as error:
@@ -35,6 +43,8 @@ class RemoteRecording(Recording):
         self._root = root
         self._template = template
         self._tell = tell
+        own = {"part_frames": part_frames, "part_bytes": part_bytes}
+        self._parts = own if any(own.values()) else {}
         self._own = False
 
     def _told(self, report: FromReceiver) -> None:
@@ -46,14 +56,14 @@ class RemoteRecording(Recording):
     def misread(self, reason: str) -> None:
         """Go on: nobody waits for a report, and frames that are lost by it are marked as missing."""
 
-    def _create(self, capture: Capture) -> tuple[NexusFile, int]:
+    def _create(self, capture: Capture) -> tuple[NexusFile | PartFiles, int]:
         path = confined(self._root, capture.filename)
-        capture = msgspec.structs.replace(capture, overwrite=False, swmr=False)
+        capture = msgspec.structs.replace(capture, overwrite=False, swmr=False, **self._parts)
         for number in count():
             candidate = numbered(path, number)
             try:
                 prepare(candidate)
-                return NexusFile(capture, str(candidate)), number
+                return open_file(capture, str(candidate), self._put_on_disk), number
             except FileExistsError:
                 # Taken, perhaps by another writer a moment ago: creation is exclusive.
                 continue

@@ -10,10 +10,13 @@ import time
 from xsp3ioc.receivers.chunks import frames_per_chunk
 from xsp3ioc.receivers.frame_files import FrameFiles
 from xsp3ioc.receivers.nexus import NexusFile
+from xsp3ioc.receivers.parts import PartFiles
 from xsp3ioc.receivers.rows import ROWS
 from xsp3ioc.stream.messages import Block, Capture, Header, reserve
 
 log = logging.getLogger(__name__)
+
+Open = NexusFile | PartFiles | FrameFiles
 
 INTERVAL = 0.2
 """s between two looks at the disk, if not much is written."""
@@ -44,7 +47,7 @@ class Room:
         self._free: int | None = None
         self._rate = 0.0
 
-    def shortage(self, file: NexusFile | FrameFiles, header: Header, block: Block) -> str:
+    def shortage(self, file: Open, header: Header, block: Block) -> str:
         """Return why `block` must not be written to the file; empty if it may be.
 
         What fits to the last frame of its series or capture is written, however full the disk is by then. The file
@@ -55,7 +58,7 @@ class Room:
         self._since += coming
         if now - self._looked < INTERVAL and self._free is not None and self._since < self._free / 4:
             return ""
-        free, total = self._look(file.path)
+        free, total = self._look(file.current)
         if total == 0:
             return ""  # a file system that does not say
         if self._looked and self._free is not None and now > self._looked:
@@ -67,10 +70,10 @@ class Room:
         kept = reserve(total, self._rate) + coming + self._chunk + self._row * ROWS
         if free < kept + self._row * (file.frames - file.flushed) and file.frames != file.flushed:
             file.flush()
-            free = self._free = self._look(file.path)[0]
+            free = self._free = self._look(file.current)[0]
         return "" if free >= kept else f"{os.path.dirname(file.path)} is full, {free / MEGA:.0f} MB are left"
 
-    def _fits(self, free: int, file: NexusFile | FrameFiles, header: Header, block: Block) -> bool:
+    def _fits(self, free: int, file: Open, header: Header, block: Block) -> bool:
         """Return whether there is room for all that is still to come."""
         ends = (header.frames, header.frames - block.first), (self._capture.frames, self._capture.frames - file.frames)
         left = [frames for limit, frames in ends if limit > 0]

@@ -32,7 +32,7 @@ class Frames:
     series: NDArray[np.uint32]
     """(n,), number of the series in the file."""
     rows: NDArray[np.uint64]
-    """(n,), number in the file."""
+    """(n,), number in the capture."""
     clock_period: float
     """Seconds per tick."""
     event_widths: NDArray[np.float64]
@@ -66,8 +66,10 @@ class Rows:
     `count` counts the frames appended; after `flush` all datasets have that length.
     """
 
-    def __init__(self, columns: list[tuple[h5py.Group, Column]], channels: int) -> None:
+    def __init__(self, columns: list[tuple[h5py.Group, Column]], channels: int, start: int = 0) -> None:
+        """`start` is the number of the first frame."""
         self.count = 0
+        self._start = start
         self._channels = channels
         self._columns: list[tuple[Column, h5py.h5d.DatasetID, tuple[int, ...]]] = []
         for group, column in columns:
@@ -148,7 +150,7 @@ class Rows:
             self._frames[here],
             self._numbers[here],
             self._series[here],
-            np.arange(first, last, dtype=np.uint64),
+            np.arange(self._start + first, self._start + last, dtype=np.uint64),
             self._constants[0],
             np.asarray(self._constants[1], np.float64),
             self._constants[2],

@@ -52,6 +52,12 @@ def main(arguments: list[str] | None = None) -> int:
         help="put what was written on the disk so often, and at the end of a file, so that it survives a loss of power "
         "(default: never)",
     )  # fmt: skip
+    parser.add_argument(
+        "--part-frames", type=int, default=0, metavar="N", help="frames per part of a longer file (as the server's)"
+    )
+    parser.add_argument(
+        "--part-gb", type=float, default=0.0, metavar="GB", help="size of a part of a longer file (as the server's)"
+    )
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("-v", "--verbose", action="store_true", help="say more")
     options = parser.parse_args(arguments)
@@ -145,13 +151,16 @@ def _wait_for_parent(stop: threading.Event) -> None:
 def _program(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if not options.root.is_dir():
         parser.error(f"--root {options.root}: no such directory")
+    if options.part_frames < 0 or not 0 <= options.part_gb <= 1e6:
+        parser.error("--part-frames and --part-gb cannot be negative, nor a part larger than 1e6 GB")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
         recording = RemoteRecording(
-            options.root, options.template, lambda line: print(line, flush=True), Durability(options.fsync)
-        )
+            options.root, options.template, lambda line: print(line, flush=True), Durability(options.fsync),
+            options.part_frames, int(options.part_gb * 1e9),
+        )  # fmt: skip
         receiver = Receiver(options.connect, options.name, credit=CREDIT)
     except ValueError as error:
         parser.error(str(error))

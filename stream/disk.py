@@ -11,6 +11,8 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from xsp3ioc.stream.messages import MOST_PARTS, part_name
+
 PATIENCE = 1.0
 """Seconds."""
 
@@ -55,11 +57,13 @@ def space(directory: str) -> Space:
 
 
 def delete(name: str, patience: float) -> None:
-    """Delete a file, if it is there; wait no longer than `patience` s for it."""
+    """Delete a file, if it is there, and its parts if it has any; wait no longer than `patience` s for it."""
 
     def unlink() -> None:
         with contextlib.suppress(OSError):
             os.unlink(name)
+            for number in range(1, MOST_PARTS + 1):
+                os.unlink(part_name(name, number))
 
     deleting = threading.Thread(target=unlink, daemon=True)
     deleting.start()

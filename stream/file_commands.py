@@ -204,8 +204,11 @@ class FileCommands(FileSpace):
             number=values["file_number"],
             next_free=values["file_next_free"],
             increment=values["file_auto_increment"],
+            part_frames=values["file_part_frames"],
+            part_bytes=int(values["file_part_gigabytes"] * 1e9),
         )
         order = msgspec.structs.replace(order, **changes)
+        self._refuse_many_parts(order)
         order.chunk_frames = chunk_frames(
             values["file_chunk_frames"], order.channels, order.bins, values["exposure_time"],
             1 if order.each_frame else order.frames,

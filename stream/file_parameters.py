@@ -79,6 +79,13 @@ class FileSettings:
         0, "Frames after which they are flushed; 0: once a second only", pv="/HDF1:NumFramesFlush", low=0,
         high=2**31 - 1,
     )  # fmt: skip
+    file_part_frames = Parameter(
+        0, "Frames per part of a longer file; 0: no limit", pv="/HDF1:FramesPerPart", low=0, high=2**31 - 1
+    )
+    file_part_gigabytes = Parameter(
+        0.0, "Size of a part of a longer file, on the disk; 0: no limit", pv="/HDF1:GigabytesPerPart", unit="GB",
+        precision=3, low=0.0, high=1e6,
+    )  # fmt: skip
     file_swmr = Parameter(
         False, "Others may read the file while it is written; a crash then leaves it to `swmr=True` readers",
         pv="/HDF1:SWMRMode", choices=OFF_ON,

@@ -11,6 +11,7 @@ from xsp3ioc.stream.commands import Commanded
 from xsp3ioc.stream.disk import ask
 from xsp3ioc.stream.file_names import full_file_name, missing_levels
 from xsp3ioc.stream.file_parameters import BLOSC_CODECS, BLOSC_SHUFFLES
+from xsp3ioc.stream.messages import MOST_PARTS, Capture
 from xsp3ioc.stream.recorder import CaptureFile, Recorder
 
 CLOSE_PATIENCE = 5.0
@@ -115,6 +116,14 @@ class FileSettingsCommands(Commanded):
             },
         }
         return name, options.get(name, {})
+
+    def _refuse_many_parts(self, order: Capture) -> None:
+        """Raise ValueError for a file of more parts than there may be."""
+        if order.in_parts and order.frames > order.part_frames * MOST_PARTS > 0:
+            raise ValueError(
+                f"Capture = 1: {order.frames} frames in parts of FramesPerPart = {order.part_frames} are more than "
+                f"{MOST_PARTS} parts; FramesPerPart must be {-(-order.frames // MOST_PARTS)} or more"
+            )
 
     def _put_file_position_mode(self, value: bool, channel: int | None) -> None:
         if value:

@@ -48,6 +48,7 @@ from xsp3ioc.stream.blocks import SCALERS as SCALERS
 from xsp3ioc.stream.blocks import Block as Block
 from xsp3ioc.stream.blocks import FrameStatus as FrameStatus
 from xsp3ioc.stream.blocks import frame_bytes, lay_out
+from xsp3ioc.stream.orders import MOST_PARTS as MOST_PARTS
 from xsp3ioc.stream.orders import Capture as Capture
 from xsp3ioc.stream.orders import CaptureEnd as CaptureEnd
 from xsp3ioc.stream.orders import Closed as Closed
@@ -57,6 +58,7 @@ from xsp3ioc.stream.orders import Message as Message
 from xsp3ioc.stream.orders import Opened as Opened
 from xsp3ioc.stream.orders import SettingsFiles as SettingsFiles
 from xsp3ioc.stream.orders import Written as Written
+from xsp3ioc.stream.orders import part_name as part_name
 from xsp3ioc.stream.orders import reserve as reserve
 
 PROTOCOL = "xsp3ioc"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 from xsp3ioc.stream.attributes import AttributeSet
 
+MOST_PARTS = 500
+"""The last takes all that follows: whoever reads all frames has all parts open, and 1024 files at most (Linux)."""
 RESERVE = 32 << 20
 """Bytes that the writer leaves free on a disk at least, but for a tenth of a small disk."""
 RESERVE_SECONDS = 2.0
@@ -71,10 +75,26 @@ class Capture(Message, tag="capture"):
     """The file stands under a hidden name, in the same directory, until a capture with `held` gives it its own."""
     held: str = ""
     """No new file: this one, of `frames` frames, is named."""
+    part_frames: int = 0
+    """Frames in a part of a long capture, whose `filename` is the master of its parts then; 0: any number."""
+    part_bytes: int = 0
+    """Bytes in a part, on the disk; 0: any number."""
+
+    @property
+    def in_parts(self) -> bool:
+        """It may have more than one part can hold."""
+        several = self.part_frames > 0 and not 0 < self.frames <= self.part_frames
+        return not self.each_frame and (several or self.part_bytes > 0)
 
     def name(self, number: int) -> str:
         """Return the file's name with another number."""
         return self.pattern % number if self.pattern else self.filename
+
+
+def part_name(filename: str, number: int) -> str:
+    """Return the name of a part, counted from 1, of the capture whose master is `filename`: it lies beside that."""
+    stem, ending = os.path.splitext(filename)
+    return f"{stem}_part{number:04}{ending}"
 
 
 class CaptureEnd(Message, tag="capture_end"):

@@ -27,8 +27,9 @@ TANGO_FACE_STARTER = {"service"}
 """Modules of xsp3ioc/ that may start the Tango face."""
 
 H5PY_MODULES = {
-    "attributes", "check", "chunks", "compression", "copy_checks", "entries", "facts", "nexus", "opening",
-    "performance", "reader", "rebuild", "recorded", "rows", "salvage", "series_table", "summary", "survey", "virtual",
+    "attributes", "check", "chunks", "compression", "copy_checks", "entries", "facts", "master", "nexus", "opening",
+    "parts", "performance", "reader", "rebuild", "recorded", "rows", "salvage", "series_table", "summary", "survey",
+    "virtual",
 }  # fmt: skip
 """The writer and the file tools."""
 
