@@ -20,6 +20,7 @@ from run import Bench, bench
 from xsp3ioc.receivers.chunks import frames_per_chunk
 from xsp3ioc.sdk import EmulatorSettings, expected_frames
 
+WHAT = ("ratio", "load", "rate")
 COMPRESSIONS = {"bslz4": 5, "none": 0}
 BINS = 4096
 SOURCE_BYTES = 32 << 20
@@ -59,16 +60,63 @@ def _written(ours: Bench, frames: int) -> float:
     return rate
 
 
+def load(frames: int) -> None:
+    """Reader pace: what else goes on while the file is written."""
+    console.print("\n[bold]Beside a bslz4 file[/], 4 x 4096, reader pace")
+    with bench("reader") as ours:
+        _beside(ours, "nothing", frames)
+        with ours.subscriber():
+            _beside(ours, "one subscriber", frames)
+
+
+def _beside(ours: Bench, what: str, frames: int) -> None:
+    alone = statistics.median(_written(ours, frames) for _ in range(5))
+    with ours.file():
+        taken = ours.latencies(4 * frames)
+        assert ours.missing(True) == 0, "frames are missing"
+    p50, p99 = np.percentile(taken, (50, 99)) * 1e3
+    console.print(
+        f"  {what:16} {alone:8,.0f} frames/s (median of 5 x {frames:,}); CA get meanwhile "
+        f"p50 {p50:.2f} ms, p99 {p99:.2f} ms of {len(taken)}"
+    )
+
+
+def rate(seconds: float) -> None:
+    """Clock pace, no subscriber: the highest fixed rate held with nothing lost, between 8,000 and 64,000 frames/s."""
+    held, low, high = 0.0, 8_000.0, 64_000.0
+    with bench("clock") as ours:
+        for _ in range(5):
+            wanted = (low * high) ** 0.5
+            ours.client.put(f"{ours.r}AcquireTime", 1 / wanted - 1e-6)
+            with ours.file():
+                good = ours.acquire(int(wanted * seconds)) > 0 and ours.missing(True) == 0
+            if good:
+                held = low = wanted
+            else:
+                high = wanted
+    console.print(
+        f"\n[bold]Highest rate[/] held for {seconds:g} s into a bslz4 file at clock pace, nothing lost: "
+        f"{held:,.0f} frames/s"
+    )
+
+
 def main() -> None:
-    """Run all."""
+    """Run all, or some."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few minutes: shorter")
+    parser.add_argument("--only", choices=WHAT)
     options = parser.parse_args()
     quick = options.quick
+    wanted = [options.only] if options.only else WHAT
     console.print(f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}")
-    console.print("\n[bold]File writing[/], reader pace, 1 ms spectra, in turn with a raw direct-chunk loop")
-    for channels in (4, 16):
-        ratio(channels, 3 if quick else 9, 0.5 if quick else 1.0)
+    if "ratio" in wanted:
+        console.print("\n[bold]File writing[/], reader pace, 1 ms spectra, in turn with a raw direct-chunk loop")
+        for channels in (4, 16):
+            ratio(channels, 3 if quick else 9, 0.5 if quick else 1.0)
+    if "load" in wanted:
+        load(40_000 if quick else 80_000)
+    if "rate" in wanted:
+        rate(5 if quick else 60)
 
 
 if __name__ == "__main__":
