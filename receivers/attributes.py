@@ -41,7 +41,7 @@ def _column(name: str, dtype: str, unit: str, doc: str, source: str) -> Column:
 
 
 ALWAYS = [
-    _column("NDArrayUniqueId", "i4", "", "Number of the frame in the file, from 1", "UNIQUE_ID"),
+    _column("NDArrayUniqueId", "i4", "", "Number of the frame in the capture, from 1", "UNIQUE_ID"),
     _column("NDArrayTimeStamp", "f8", "s", "End of the exposure, since 1990 UTC", "TIME_STAMP"),
     _column("NDArrayEpicsTSSec", "u4", "s", "Its whole seconds", "EPICS_TS_SEC"),
     _column("NDArrayEpicsTSnSec", "u4", "ns", "The rest", "EPICS_TS_NSEC"),

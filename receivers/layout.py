@@ -145,7 +145,7 @@ DETECTOR_COLUMNS = [
         lambda f: rates.real_time(f.scalers[:, 0], f.clock_period),
         per_channel=False,
     ),
-    Column("frame_number", "u8", "", "Number of the frame in the file", lambda f: f.rows, per_channel=False),
+    Column("frame_number", "u8", "", "Number of the frame in the capture", lambda f: f.rows, per_channel=False),
     Column(
         "time_stamp",
         "f8",
@@ -158,7 +158,7 @@ DETECTOR_COLUMNS = [
     Column(
         "frame_status", "u1", "", "0 valid, 1 overrun, 2 missing", lambda f: f.frames["status"], per_channel=False
     ),
-    Column("series_index", "u4", "", "Number of the series in the file", lambda f: f.series, per_channel=False),
+    Column("series_index", "u4", "", "Number of the series in the capture", lambda f: f.series, per_channel=False),
     Column("frame_in_series", "u4", "", "Number of the frame in its series", lambda f: f.numbers, per_channel=False),
 ]
 """In the detector's group, in this order."""

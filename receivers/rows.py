@@ -30,7 +30,7 @@ class Frames:
     numbers: NDArray[np.uint64]
     """(n,), number in the series."""
     series: NDArray[np.uint32]
-    """(n,), number of the series in the file."""
+    """(n,), number of the series in the capture."""
     rows: NDArray[np.uint64]
     """(n,), number in the capture."""
     clock_period: float
@@ -98,7 +98,7 @@ class Rows:
             self._constants = constants
 
     def append(self, block: Block, series: int) -> None:
-        """Add the frames of a block; `series` is its number in the file."""
+        """Add the frames of a block; `series` is its number in the capture."""
         done = 0
         while done < len(block):
             here, take = self._room(len(block) - done)

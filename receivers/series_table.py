@@ -26,7 +26,7 @@ class Entry:
 
     header: Header
     first: int
-    """Number of its first frame in the file."""
+    """Number of its first frame in the capture."""
     frames: int = 0
     """Places in the file, missing frames included."""
     missing: int = 0
@@ -49,7 +49,7 @@ SERIES_COLUMNS = [
     SeriesColumn("start_time", "S32", "", "Start", lambda e: iso(e.header.time)),
     SeriesColumn("exposure", "f8", "s", "Counting time of a frame; 0: a gate sets it", lambda e: e.header.exposure),
     SeriesColumn("trigger_mode", "S40", "", "Trigger mode", lambda e: e.header.trigger_mode),
-    SeriesColumn("first_frame", "u8", "", "Its first frame: number in the file", lambda e: e.first),
+    SeriesColumn("first_frame", "u8", "", "Its first frame: number in the capture", lambda e: e.first),
     SeriesColumn("frames", "u8", "", "Its frames in the file, missing ones included", lambda e: e.frames),
     SeriesColumn("acquired", "u8", "", "Those of them that are valid", lambda e: e.frames - e.missing),
     SeriesColumn(

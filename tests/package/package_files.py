@@ -12,7 +12,7 @@ from xsp3ioc.receivers.nexus import NexusFile
 from xsp3ioc.stream.messages import Capture, Header
 
 # No two of them alike, nor like other lengths in the file.
-CHANNELS, BINS = 5, 11
+CHANNELS, BINS = 7, 11
 LENGTHS = {CHANNELS: "channels", BINS: "bins"}
 CHANNEL_DOC = "One channel, NN from 00 on: views of the above"
 
