@@ -285,7 +285,7 @@ def _per_frame(file: DetectorFile) -> Iterator[tuple[str, int]]:
         groups.append(file[layout.PERFORMANCE])
     for group in groups:
         for name in group:
-            with contextlib.suppress(KeyError, *FAILURES):
+            with contextlib.suppress(*FAILURES):
                 dataset = group[name]
                 if isinstance(dataset, h5py.Dataset) and dataset.maxshape[:1] == (None,) and dataset.name not in seen:
                     if file.state == SWMR and dataset.is_virtual:

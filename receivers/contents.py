@@ -192,7 +192,7 @@ def _values(file: DetectorFile, first: int, count: int) -> dict[str, NDArray]:
     ):  # fmt: skip
         try:
             values[name] = file.read(name, first, count)
-        except (KeyError, *FAILURES):
+        except FAILURES:
             continue
     return values
 

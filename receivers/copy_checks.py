@@ -70,7 +70,7 @@ class AttributeCheck:
                     continue
                 try:
                     dataset = self._file[f"{layout.INSTRUMENT}/mca_{channel:02}/{name}"]
-                except (KeyError, *FAILURES):
+                except FAILURES:
                     self.check.find(ERROR, f"mca_{channel:02}/{name} is not there")
                 else:
                     self._attributes.append((dataset, column, channel))
@@ -149,7 +149,7 @@ class LinkCheck:
         for name, target in layout.LINKS.items():
             try:
                 same_object = file[name] == file[target]
-            except (KeyError, *FAILURES):
+            except FAILURES:
                 if not LATER.fullmatch(name):
                     self.check.find(ERROR, f"{name} is not there")
                 continue
@@ -215,7 +215,7 @@ class LinkCheck:
             for frame in {0, min(frames, len(spectra)) - 1} if frames else ():
                 if not np.array_equal(spectra[frame], self._file.data[frame, channel]):
                     self.check.find(ERROR, f"{name} shows other spectra").mark(frame, np.ones(1, np.bool_))
-        except (KeyError, *FAILURES):
+        except FAILURES:
             self.check.find(ERROR, f"{name} is not there, or cannot be read")
 
 

@@ -18,8 +18,8 @@ OURS, STREAMER, AREA_DETECTOR = LAYOUTS = ("xsp3ioc", "xspress3-streamer", "area
 AREA_DETECTOR_GROUP = f"{INSTRUMENT}/detector"
 CACHE = 1 << 18
 """Bytes of chunks kept per dataset, of which there are a hundred: whole chunks are read, each once."""
-FAILURES = (OSError, RuntimeError, ValueError)
-"""What h5py raises for data that cannot be read."""
+FAILURES = (OSError, RuntimeError, ValueError, KeyError)
+"""What h5py raises for what cannot be read, or is not there."""
 _TRUNCATED = re.compile(r"truncated file: eof = (\d+).*stored_eof = (\d+)", re.DOTALL)
 
 

@@ -15,15 +15,13 @@ from xsp3ioc.receivers.facts import iso
 from xsp3ioc.receivers.layout import ENTRY
 from xsp3ioc.receivers.master import Part, Template, parts_of, put
 from xsp3ioc.receivers.nexus import NexusFile, abandoned
+from xsp3ioc.receivers.opening import FAILURES
 from xsp3ioc.receivers.paths import prepare, provisional
 from xsp3ioc.receivers.receiver import last_frame
 from xsp3ioc.receivers.superblock import NotHdf5Error, Superblock
 from xsp3ioc.stream.messages import MOST_PARTS, Block, Capture, Header, SeriesEnd, part_name
 
 log = logging.getLogger(__name__)
-
-FAILURES = (OSError, ValueError, RuntimeError, KeyError)
-"""What HDF5 and the file system answer where a file cannot be read or written."""
 
 
 class PartFiles:

@@ -92,7 +92,7 @@ class DetectorFile:
         try:
             dataset = self._file[path]
             found = dataset[()]
-        except (KeyError, AttributeError, *FAILURES):
+        except (AttributeError, *FAILURES):
             return otherwise
         return text(dataset) if isinstance(found, bytes) else found
 
@@ -106,7 +106,7 @@ class DetectorFile:
         try:
             note = self._file["/entry/salvaged"]
             return " ".join(" ".join(text(one).split()) for one in note.values())
-        except (KeyError, AttributeError, *FAILURES):
+        except (AttributeError, *FAILURES):
             return ""
 
     @property
@@ -190,7 +190,7 @@ class DetectorFile:
         """
         try:
             table = {name: dataset[()] for name, dataset in self._file[SERIES].items()}
-        except (KeyError, AttributeError, *FAILURES):
+        except (AttributeError, *FAILURES):
             return {}
         ids = table.get("series_id", np.zeros(0))
         same = np.flatnonzero(ids[1:] == ids[:-1]) + 1
@@ -210,7 +210,7 @@ class DetectorFile:
             ends = [int(self.read("frame_number", row, 1)[0]) for row in (0, self.frames - 1)]
             if ends[1] - ends[0] == self.frames - 1 and ends[0]:
                 return ends[0], int(self.read("series_index", 0, 1)[0])
-        except (KeyError, IndexError, *FAILURES):
+        except (IndexError, *FAILURES):
             pass
         return 0, 0
 

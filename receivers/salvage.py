@@ -16,11 +16,12 @@ import numpy as np
 
 from xsp3ioc.receivers.holders import writer_of
 from xsp3ioc.receivers.layout import DETECTOR, ENTRY, SERIES
+from xsp3ioc.receivers.opening import FAILURES
 from xsp3ioc.receivers.paths import hidden, keep, replace
 from xsp3ioc.receivers.rebuild import rebuild
 from xsp3ioc.receivers.series_table import RUNNING
 from xsp3ioc.receivers.superblock import Mended, NotHdf5Error, mend
-from xsp3ioc.receivers.survey import FAILURES, NothingLeftError, NotOursError, Survey, per_frame, spectra_of, survey
+from xsp3ioc.receivers.survey import NothingLeftError, NotOursError, Survey, per_frame, spectra_of, survey
 from xsp3ioc.stream.messages import FrameStatus
 
 NOTE = f"{ENTRY}/salvaged"

@@ -7,18 +7,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import h5py
-import hdf5plugin  # noqa: F401  registers the filter of the spectra
 import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.receivers.layout import ATTRIBUTES, DETECTOR, ENTRY, LINKS, SERIES
+from xsp3ioc.receivers.opening import FAILURES
 from xsp3ioc.stream.messages import FrameStatus
 
 NEEDED = ("data", "frame_status", "frame_number", "series_index", "frame_in_series")
 """Without these nothing can be said of a frame."""
 ROWS_AT_ONCE = 1024
-FAILURES = (OSError, RuntimeError, KeyError, ValueError)
-"""What h5py raises for what cannot be read."""
 
 Tell = Callable[[int, int], None]
 """Takes how much of how much is done."""
