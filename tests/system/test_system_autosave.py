@@ -54,6 +54,8 @@ SETTINGS = {
     "C1:EnergySlope": (9.875, "9.875"),
     "HDF1:FileName": ('a "b"', '"a \\"b\\""'),
     "HDF1:NumCapture": (16000, "16000"),
+    "HDF1:FramesPerPart": (1000, "1000"),
+    "HDF1:GigabytesPerPart": (1.5, "1.5"),
     "MCA1ROI:1:Name": ("Fe Ka", '"Fe Ka"'),
     "MCA4ROI:48:MinX": (640, "640"),
     "MCA4ROI:48:SizeX": (20, "20"),

@@ -85,15 +85,15 @@ def _inputs(panel: Panel) -> None:
 
 
 def file_screen() -> Screen:
-    """Make `xsp3_file`: name, format, progress and outcome."""
-    upper, lower = Panel.height_of(14), Panel.height_of(4)
+    """Make `xsp3_file`: name, format, outcome, speed and room on the disk."""
+    upper, lower = Panel.height_of(14), Panel.height_of(6)
     screen = Screen("File  $(P)$(R)", WIDTH, TOP + upper + lower + 2 * MARGIN)
     screen.links(OF_DETECTOR, "xsp3_file.bob")
     right, below = MARGIN + COLUMN + MARGIN, TOP + upper + MARGIN
     _name(Panel(screen, "Name", MARGIN, TOP, COLUMN, upper, WIDE))
     _format(Panel(screen, "Format", right, TOP, COLUMN, upper, WIDE))
     _outcome(Panel(screen, "Outcome", MARGIN, below, COLUMN, lower, WIDE))
-    _speed(Panel(screen, "Speed", right, below, COLUMN, lower, WIDE))
+    _speed(Panel(screen, "Speed, and room on the disk", right, below, COLUMN, lower, WIDE))
     return screen
 
 
@@ -115,6 +115,8 @@ def _name(panel: Panel) -> None:
 def _format(panel: Panel) -> None:
     panel.set_state("Mode", named("/HDF1:FileWriteMode"))
     panel.set_number("Frames per file", named("/HDF1:NumCapture"))
+    panel.set_number("Frames per part", named("/HDF1:FramesPerPart"))
+    panel.set_number("Size of a part", named("/HDF1:GigabytesPerPart"))
     panel.set_state("Compression", named("/HDF1:Compression"))
     panel.set_number("zlib level", named("/HDF1:ZLevel"))
     panel.set_number("Frames per chunk", named("/HDF1:NumFramesChunks"))
@@ -127,14 +129,18 @@ def _format(panel: Panel) -> None:
 
 
 def _outcome(panel: Panel) -> None:
+    panel.show_text("Capture", named("/HDF1:Capture_RBV"))
     panel.show_text("Last file", named("/HDF1:FullFileName_RBV"))
     panel.show_text("Outcome", named("/HDF1:WriteStatus"))
     panel.show_text("Message", named("/HDF1:WriteMessage"))
     panel.show_number("Frames in file", named("/HDF1:NumCaptured_RBV"))
+    panel.show_number("Dropped", named("/HDF1:DroppedArrays_RBV"))
 
 
 def _speed(panel: Panel) -> None:
     panel.show_number("Frames written", named("FramesWritten"))
-    panel.show_number("Dropped", named("/HDF1:DroppedArrays_RBV"))
     panel.show_number("Time per file", named("/HDF1:RunTime"))
     panel.show_number("Speed", named("/HDF1:IOSpeed"))
+    panel.show_number("Free on the disk", named("/HDF1:DiskFree_RBV"))
+    panel.show_number("Frames that fit", named("/HDF1:FramesLeft_RBV"))
+    panel.show_number("Lasts for", named("/HDF1:SecondsLeft_RBV"))
