@@ -11,7 +11,8 @@ import h5py
 from xsp3ioc.receivers.layout import LINKS
 from xsp3ioc.receivers.nexus import claim
 from xsp3ioc.receivers.opening import FAILURES
-from xsp3ioc.receivers.survey import Span, Survey, per_frame
+from xsp3ioc.receivers.rows_left import Span
+from xsp3ioc.receivers.survey import Survey, per_frame
 
 BITSHUFFLE, ITS_OWN = 32008, 3
 """A filter, and how many values it puts before those that it was given, each time a dataset is made."""

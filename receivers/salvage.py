@@ -244,7 +244,7 @@ def _correct_series(file: h5py.File, found: Survey) -> None:
     if SERIES not in file:
         return
     table = file[SERIES]
-    left = {one.index: one for one in found.series}
+    left = {one.index - found.first_series: one for one in found.series}
     for row in range(len(table["frames"])):
         frames, missing = (left[row].frames, left[row].missing) if row in left else (0, 0)
         if frames != table["frames"][row] or table["end_reason"][row] == RUNNING.encode():

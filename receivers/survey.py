@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -12,11 +11,11 @@ from numpy.typing import NDArray
 
 from xsp3ioc.receivers.layout import ATTRIBUTES, DETECTOR, ENTRY, LINKS, SERIES
 from xsp3ioc.receivers.opening import FAILURES
+from xsp3ioc.receivers.rows_left import SeriesFound, Span, chunks_of, last_written, series_left
 from xsp3ioc.stream.messages import FrameStatus
 
 NEEDED = ("data", "frame_status", "frame_number", "series_index", "frame_in_series")
 """Without these nothing can be said of a frame."""
-ROWS_AT_ONCE = 1024
 
 Tell = Callable[[int, int], None]
 """Takes how much of how much is done."""
@@ -28,30 +27,6 @@ class NotOursError(ValueError):
 
 class NothingLeftError(ValueError):
     """No frame can be read; the message says why."""
-
-
-class Span(NamedTuple):
-    """Frames `first` to `last`, inclusive, counted in the file."""
-
-    first: int
-    last: int
-
-    def __str__(self) -> str:
-        return f"{self.first}..{self.last}" if self.last > self.first else str(self.first)
-
-
-@dataclass(frozen=True)
-class SeriesFound:
-    """A series of the file."""
-
-    index: int
-    """Its number in the file."""
-    frames: int
-    """Frames kept, missing ones included."""
-    missing: int
-    """Frames of these that only have a place."""
-    last: int
-    """Number of its last frame, in the series."""
 
 
 @dataclass
@@ -73,6 +48,8 @@ class Survey:
     broken: bool = False
     """An index of chunks is damaged: the file cannot be mended where it is."""
     series: list[SeriesFound] = field(default_factory=list)
+    first_series: int = 0
+    """Number of the series in the first row of the table: not 0 in a part of a capture."""
     asked: int = 0
     """Frames per series that were asked for; 0: not known."""
     last_time: float = 0.0
@@ -137,7 +114,7 @@ def survey(file: h5py.File, size: int, tell: Tell = lambda done, of: None) -> Su
     spectra = spectra_of(datasets)
     for name, dataset in datasets.items():
         spans = []
-        for span in _chunks(dataset):
+        for span in chunks_of(dataset):
             try:
                 stored = _stored(dataset, span, size)
             except FAILURES:
@@ -162,12 +139,17 @@ def survey(file: h5py.File, size: int, tell: Tell = lambda done, of: None) -> Su
         found.limited_by = min(limits, key=lambda name: limits[name])
     while (fewer := min(_end(spans, found.frames) for spans in bad.values())) < found.frames:
         found.frames = fewer
-    found.frames = _last_written(file, found.frames)
+    found.frames = last_written(file[DETECTOR], found.frames)
     for name, spans in bad.items():
         inside = [Span(span.first, min(span.last, found.frames - 1)) for span in spans if span.first < found.frames]
         if inside:
             found.damaged[name] = inside
-    _describe(file, found)
+    found.series, found.first_series, found.last_time = series_left(file[DETECTOR], found.frames)
+    found.asked = _number(file, f"{DETECTOR}/config/parameters/frames")
+    try:
+        found.end_time = file[f"{ENTRY}/end_time"][()].rstrip(b"\0").decode("ascii", "replace")
+    except (*FAILURES, AttributeError):
+        found.end_time = ""
     return found
 
 
@@ -180,19 +162,13 @@ def _status(datasets: dict[str, h5py.Dataset], size: int) -> NDArray[np.uint8]:
     """Return the status of every frame; those that cannot be read are not missing."""
     dataset = datasets[f"{DETECTOR}/frame_status"]
     status = np.zeros(len(dataset), np.uint8)
-    for span in _chunks(dataset):
+    for span in chunks_of(dataset):
         try:
             if _stored(dataset, span, size):
                 status[span.first : span.last + 1] = dataset[span.first : span.last + 1]
         except FAILURES:
             continue
     return status
-
-
-def _chunks(dataset: h5py.Dataset) -> Iterator[Span]:
-    step = dataset.chunks[0]
-    for first in range(0, len(dataset), step):
-        yield Span(first, min(first + step, len(dataset)) - 1)
 
 
 def _stored(dataset: h5py.Dataset, span: Span, size: int) -> bool | None:
@@ -225,66 +201,6 @@ def _end(spans: list[Span], length: int) -> int:
                 break
             length = span.first
     return length
-
-
-def _last_written(file: h5py.File, frames: int) -> int:
-    """Drop frames at the end whose rows were made and never filled, or whose spectra were not."""
-    detector = file[DETECTOR]
-    spectra = detector["data_raw" if "data_raw" in detector else "data"]
-    while frames:
-        first = max(0, frames - ROWS_AT_ONCE)
-        rows = slice(first, frames)
-        valid = detector["frame_status"][rows] == FrameStatus.valid
-        written = np.array(detector["frame_number"][rows] == np.arange(first, frames), np.bool_)
-        for name in ("time_stamp", "dead_time_correction"):
-            if name in detector and len(detector[name]) >= frames:
-                np.logical_and(written, _some(detector[name][rows]) | ~valid, out=written)
-        good = np.flatnonzero(written)
-        frames = first + int(good[-1]) + 1 if len(good) else first
-        if len(good):
-            break
-    # Spectra that were not compressed may be holes: no counts, where the scalers have some.
-    while frames and "all_good" in detector and len(detector["all_good"]) >= frames:
-        counted = detector["all_good"][frames - 1].any() and detector["frame_status"][frames - 1] == FrameStatus.valid
-        if not counted or spectra.compression or spectra.id.get_create_plist().get_nfilters():
-            break
-        if spectra[frames - 1].any():
-            break
-        frames -= 1
-    return frames
-
-
-def _some(values: NDArray) -> NDArray[np.bool_]:
-    """Which rows have anything in them: (rows,)."""
-    filled: NDArray[np.bool_] = np.asarray(values.reshape(len(values), -1).any(axis=1))
-    return filled
-
-
-def _describe(file: h5py.File, found: Survey) -> None:
-    """Add what the rows say: series, times, what was asked for."""
-    detector = file[DETECTOR]
-    frames = found.frames
-    counts: dict[int, list[int]] = {}
-    for first in range(0, frames, ROWS_AT_ONCE):
-        rows = slice(first, min(first + ROWS_AT_ONCE, frames))
-        try:
-            series, numbers = detector["series_index"][rows], detector["frame_in_series"][rows]
-            missing, times = detector["frame_status"][rows] != FrameStatus.valid, detector["time_stamp"][rows]
-        except FAILURES:
-            continue  # said in `damaged`
-        found.last_time = max(found.last_time, float(times.max()))
-        for index in np.unique(series).tolist():
-            of = series == index
-            count = counts.setdefault(index, [0, 0, 0])
-            count[0] += int(of.sum())
-            count[1] += int(missing[of].sum())
-            count[2] = max(count[2], int(numbers[of].max()))
-    found.series = [SeriesFound(index, *counts[index]) for index in sorted(counts)]
-    found.asked = _number(file, f"{DETECTOR}/config/parameters/frames")
-    try:
-        found.end_time = file[f"{ENTRY}/end_time"][()].rstrip(b"\0").decode("ascii", "replace")
-    except (*FAILURES, AttributeError):
-        found.end_time = ""
 
 
 def _number(file: h5py.File, name: str) -> int:

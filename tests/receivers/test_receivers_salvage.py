@@ -11,9 +11,10 @@ import pytest
 from receivers_feed import BINS, CHANNELS, capture, end, frames, header
 
 from xsp3ioc.receivers.nexus import NexusFile
+from xsp3ioc.receivers.rows_left import Span
 from xsp3ioc.receivers.salvage import NOTE, BusyError, examine, salvage
 from xsp3ioc.receivers.superblock import Mended, NotHdf5Error, Superblock, _checksum, mend
-from xsp3ioc.receivers.survey import NothingLeftError, NotOursError, Span
+from xsp3ioc.receivers.survey import NothingLeftError, NotOursError
 
 DETECTOR = "/entry/instrument/xspress3"
 FRAMES = 4000
@@ -70,6 +71,31 @@ def test_well(whole):
     assert [(one.frames, one.last) for one in finding.survey.series] == [(1000, 999), (3000, 2999)]
     assert finding.survey.asked == FRAMES
     assert whole.read_bytes() == before
+
+
+def test_a_part_counts_on(tmp_path):
+    """A part that was killed: its frames and series have the numbers of the capture."""
+    path, left = tmp_path / "part0002.h5", tmp_path / "left.h5"
+    file = NexusFile(capture(path, chunk_frames=16), str(path), 5000, 2)
+    file.begin(header(1), 500)
+    file.write(frames(500, 1000))
+    file.end_series(end(1500))
+    file.begin(header(2))
+    file.write(frames(0, 300, 2))
+    file.flush()
+    shutil.copyfile(path, left)
+    os.utime(left, (0, 0))
+    file.close()
+    finding, target = saved(left, tmp_path)
+    assert [(one.index, one.frames, one.last) for one in finding.survey.series] == [(2, 1000, 1499), (3, 300, 299)]
+    kept, full = columns(target), columns(path)
+    for name, values in kept.items():
+        np.testing.assert_array_equal(values, full[name], err_msg=name)
+    with h5py.File(target) as opened:
+        table = opened[f"{DETECTOR}/series"]
+        assert table["frames"][:].tolist() == [1000, 300]
+        assert table["end_reason"][:].tolist() == [b"complete", b"crash"]
+    assert examine(target).well
 
 
 def test_hole_of_missing_frames_is_well(tmp_path):
