@@ -23,7 +23,7 @@ from xsp3ioc.receivers.receiver import last_frame, part_of
 from xsp3ioc.receivers.rows import Rows
 from xsp3ioc.receivers.series_table import SeriesTable
 from xsp3ioc.receivers.virtual import add_channel_groups
-from xsp3ioc.stream.messages import Block, Capture, Header, SeriesEnd
+from xsp3ioc.stream.messages import Block, Capture, FrameStatus, Gap, Header, SeriesEnd
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,9 @@ class NexusFile:
         self._capture = capture
         self._first_frame = first_frame
         self._next = 0
+        """Number of the running series' next frame."""
+        self._begun = self._row = 0
+        """Number of its first frame here, and the row of that."""
         self._frames_wanted = 0
         self._described = False
         # The earliest format, flushed now and then, opens after a crash; later ones do not, but SWMR needs one.
@@ -136,7 +139,8 @@ class NexusFile:
         self._frames_wanted = header.frames
         self.series += 1
         self.missing = self.flushed_missing = 0
-        self._next = first
+        self._next = self._begun = first
+        self._row = self.frames
 
     def write(self, block: Block) -> None:
         """Add a block of the running series; frames before it that never came are marked as missing."""
@@ -153,10 +157,12 @@ class NexusFile:
             self.missing += int(np.count_nonzero(block.frames["status"]))
 
     def end_series(self, end: SeriesEnd) -> None:
-        """End the running series: its last frames are marked as missing if they never came; flushed."""
+        """End the running series: its last frames are marked if they never came, and each as the end says; flushed."""
         last = last_frame(end)
         if last >= self._next:
             self._skip(last + 1 - self._next)
+        for gap in end.missing:
+            self._mark(gap)
         self._table.count(self._first_frame + self.frames, self.missing)
         self._table.end(end.reason)
         self.flush()
@@ -216,6 +222,13 @@ class NexusFile:
             self._performance.skip(frames)
             self._next += frames
             self.missing += frames
+
+    def _mark(self, gap: Gap) -> None:
+        """Say of frames that are in the file, in their places, why they are missing."""
+        first, last = max(gap.first, self._begun), min(gap.last, self._next - 1)
+        if first <= last and gap.status != FrameStatus.missing:
+            row = self._row + first - self._begun
+            self._rows.mark(range(row, row + last + 1 - first), gap.status)
 
     def _create(self, capture: Capture) -> None:
         file, channels = self._file, capture.channels

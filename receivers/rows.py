@@ -72,6 +72,7 @@ class Rows:
         self._start = start
         self._channels = channels
         self._columns: list[tuple[Column, h5py.h5d.DatasetID, tuple[int, ...]]] = []
+        self._datasets: dict[str, h5py.h5d.DatasetID] = {}
         for group, column in columns:
             self.add(group, column)
         self._extent = 0
@@ -87,6 +88,7 @@ class Rows:
     def add(self, group: h5py.Group, column: Column) -> h5py.Dataset:
         """Make one more; before there are any frames."""
         dataset = create(group, column, self._channels)
+        self._datasets[column.name] = dataset.id
         self._columns.append((column, dataset.id, (self._channels,) if column.per_channel else ()))
         return dataset
 
@@ -119,6 +121,15 @@ class Rows:
             self._frames[here] = (0.0, 0, FrameStatus.missing)
             self._added(here, first + done, series)
             done += take
+
+    def mark(self, rows: range, status: FrameStatus) -> None:
+        """Say of rows that are there already what is known of them only now."""
+        gathered = range(max(rows.start, self._written), rows.stop)
+        for row in gathered:
+            self._frames["status"][row - self._first] = status
+        done = range(rows.start, min(rows.stop, self._written))
+        if done:
+            write_rows(self._datasets["frame_status"], done.start, np.full(len(done), status, np.uint8))
 
     def flush(self) -> None:
         """Write what was gathered, and trim all datasets to the frames there are."""

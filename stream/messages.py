@@ -181,6 +181,11 @@ class Gap(msgspec.Struct):
         """Return how many frames are missing."""
         return self.last - self.first + 1
 
+    @property
+    def status(self) -> FrameStatus:
+        """What the file says of them."""
+        return FrameStatus.overrun if self.reason == "overrun" else FrameStatus.missing
+
 
 class SeriesEnd(Message, tag="series_end"):
     """The series is over: `acquired` frames were read; those that are missing are named."""

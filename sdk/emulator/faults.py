@@ -118,8 +118,8 @@ class Overheat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What goes wrong; nothing by default. Frames are counted from 0, times are in seconds.
 
-    What happens at a frame or at a time happens once, to the first run that gets there; `missing` and
-    `dropped_packets` happen in every run. Raises ValueError for what cannot be asked for.
+    What happens at a frame or at a time happens once, to the first run that gets there; `missing`,
+    `duplicated` and `dropped_packets` happen in every run. Raises ValueError for what cannot be asked for.
     """
 
     fail: dict[str, int | Failure] = {}
@@ -139,6 +139,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The frame that is overwritten while its spectra are read; not for products that stop instead."""
     missing: Picked | None = None
     """Frames that never come: their slots keep what they held."""
+    duplicated: Picked | None = None
+    """Frames in whose slots the frame before stands once more, with its number; not the first of a run."""
     dropped_packets: Picked | None = None
     """Frames of which half comes: scaler 0 is below scaler 8, and there are fewer counts."""
     stuck_busy: float | Forever = 0.0
@@ -168,7 +170,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def narrowed(self, channels: int, first: int) -> "Faults":
         """Return the same for so many channels from `first` on, which are counted from 0; cards stay as they are."""
-        picked = {name: getattr(self, name) for name in ("missing", "dropped_packets")}
+        picked = {name: getattr(self, name) for name in ("missing", "duplicated", "dropped_packets")}
         fewer = {name: pick and pick.narrowed(channels, first) for name, pick in picked.items()}
         return msgspec.structs.replace(self, **fewer)
 

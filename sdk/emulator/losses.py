@@ -1,8 +1,9 @@
-"""Frames of a run that are not where they should be: never received, of a lost card, overwritten before their time."""
+"""Frames of a run that are not where they should be: never received, in two slots, of a lost card, overwritten."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xsp3ioc.sdk.emulator.faults import Picked
 from xsp3ioc.sdk.emulator.ring import NEVER, frame_numbers
 from xsp3ioc.sdk.emulator.settings import EmulatorSettings
 
@@ -15,6 +16,7 @@ class Losses:
 
     def __init__(self, settings: EmulatorSettings, ring: int, first: int) -> None:
         self._missing = settings.faults.missing
+        self._duplicated = settings.faults.duplicated
         self._seed = settings.seed
         self._channels = settings.channels
         self._ring = ring
@@ -27,7 +29,7 @@ class Losses:
     @property
     def any(self) -> bool:
         """Whether any frame can be elsewhere than the ring says."""
-        return bool(self._missing or self._lost or self._early)
+        return bool(self._missing or self._duplicated or self._lost or self._early)
 
     @property
     def soonest(self) -> int | None:
@@ -80,6 +82,10 @@ class Losses:
             missing = np.concatenate([self._picked(*piece) for piece in pieces])
             for index in np.flatnonzero((missing | (numbers != plain)).any(axis=1)):
                 self._step_back(numbers[index])
+        if self._duplicated is not None:
+            again = np.concatenate([self._again(*piece) for piece in pieces]) & (numbers == plain)
+            for slot, channel in np.argwhere(again).tolist():
+                numbers[slot, channel] = self._last_before(int(plain[slot, 0]), channel)
         numbers[numbers < self._first] = NEVER
         return numbers
 
@@ -92,10 +98,25 @@ class Losses:
             row[absent] -= self._ring
         row[absent] = NEVER
 
+    def _last_before(self, number: int, channel: int) -> int:
+        """Return the frame that stands in a slot of its own, and comes once more where `number` should stand."""
+        for before in range(number - 1, number - 1 - _MOST_LAPS, -1):
+            if not (self._again(before, 1) | self._picked(before, 1))[0, channel]:
+                return before
+        return NEVER
+
+    def _again(self, first: int, frames: int) -> NDArray[np.bool_]:
+        """Which slots get the frame before once more, never that of the run's first: bool (frames, channels)."""
+        return self._mask(self._duplicated, self._first + 1, first, frames)
+
     def _picked(self, first: int, frames: int) -> NDArray[np.bool_]:
         """Which frames are missing, none of those before the run's first: bool (frames, channels)."""
-        before = min(max(self._first - first, 0), frames)
-        picked = np.zeros((frames, self._channels), bool)
-        if self._missing is not None and before < frames:
-            picked[before:] = self._missing.mask(self._seed, self._channels, first + before, frames - before)
-        return picked
+        return self._mask(self._missing, self._first, first, frames)
+
+    def _mask(self, picked: Picked | None, earliest: int, first: int, frames: int) -> NDArray[np.bool_]:
+        """Which of `frames` frames from `first` on are picked, none before `earliest`: bool (frames, channels)."""
+        before = min(max(earliest - first, 0), frames)
+        mask = np.zeros((frames, self._channels), bool)
+        if picked is not None and before < frames:
+            mask[before:] = picked.mask(self._seed, self._channels, first + before, frames - before)
+        return mask

@@ -166,8 +166,9 @@ class Run:
             return uses, numbers
         held = self.held(slot, count).numbers(self._channels)[:, channel]
         held = np.where(held < self.first, NEVER, held)
-        # Of two frames that should be there only one came; or one more than should.
-        return np.maximum(uses - (held < numbers) + (held > numbers), 0), held
+        # Of two frames that should be there only one came, or one more than should; another's is one, too.
+        gone = (held < numbers) & ((held == NEVER) | ((numbers - held) % self.ring.frames == 0))
+        return np.maximum(uses - gone + (held > numbers), 0), held
 
     def overwrite(self, frame: int) -> None:
         """Let the frame that comes a lap later stand in this one's slot from now on."""

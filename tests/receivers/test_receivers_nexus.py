@@ -260,6 +260,8 @@ def test_missing_frames_keep_their_places(path):
     with h5py.File(path) as h5:
         status = h5[DETECTOR]["frame_status"][()]
         missing = status == FrameStatus.missing
+        assert list(np.flatnonzero(status == FrameStatus.overrun)) == [40, 41]
+        missing |= status == FrameStatus.overrun
         assert list(np.flatnonzero(~missing)) == [2, 3, 4, 30, 31, 42]
         assert not h5[DETECTOR]["data"][()][missing].any()
         assert (h5[DETECTOR]["dead_time_correction"][()][missing] == 1.0).all()
@@ -272,6 +274,37 @@ def test_the_last_frames_have_their_places_where_gaps_came_before(path):
     assert (file.frames, file.missing) == (100, 20)
     file.close()
     assert lengths(path) == {100}
+
+
+def test_what_the_end_says_of_missing_frames_is_in_their_places(path):
+    file = opened(path, chunk_frames=4)
+    write(file, frames(0, 3), acquired=3)
+    gaps = [
+        Gap(first=10, last=19, reason="overrun"),
+        Gap(first=2300, last=2301, reason="missing"),
+        Gap(first=2302, last=2309, reason="overrun"),
+    ]
+    write(file, frames(0, 10, 2), frames(20, 1100, 2), frames(1120, 1180, 2), acquired=2290, missing=gaps)
+    assert (file.frames, file.missing) == (2313, 20)
+    write(file, frames(0, 1, 3))
+    file.close()
+    with h5py.File(path) as h5:
+        status = h5[DETECTOR]["frame_status"][()]
+    expected = np.zeros(2314, np.uint8)
+    expected[13:23] = expected[2305:2313] = FrameStatus.overrun
+    expected[2303:2305] = FrameStatus.missing
+    np.testing.assert_array_equal(status, expected)
+
+
+def test_the_end_says_nothing_of_frames_that_are_not_in_the_file(path):
+    file = opened(path, frames=25)
+    file.begin(header(), 5)
+    file.write(frames(5, 10))
+    file.end_series(end(20, missing=[Gap(0, 4, "overrun"), Gap(15, 17, "missing"), Gap(18, 40, "overrun")]))
+    file.close()
+    with h5py.File(path) as h5:
+        assert h5[DETECTOR]["frame_status"][()].tolist() == [0] * 10 + [2] * 3 + [1] * 12
+        assert h5[DETECTOR]["frame_in_series"][()].tolist() == list(range(5, 30))
 
 
 def test_how_fast_it_was_written(path):

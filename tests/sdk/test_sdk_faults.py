@@ -396,6 +396,27 @@ def test_the_library_counts_the_missing_frames():
     assert counts[0] != counts[2]
 
 
+def test_a_duplicated_frame_stands_in_the_next_slot_with_its_own_number():
+    faults = {"duplicated": {"frames": [0, 3, 9, 10], "channels": [1]}, "missing": {"frames": [8], "channels": [1]}}
+    handle, emulator, clock = started(faults, frames=8)
+    expected = expected_frames(emulator.settings, 1000, 0, 16)
+    clock.ticks(8 * PERIOD - 40)
+    held = list(range(8))
+    for first, stands in ((0, [0, 1, 2, 2, 4, 5, 6, 7]), (8, [0, 7, 7, 11, 12, 13, 14, 15])):
+        mca, scalers = read(handle, first, 8)
+        assert status(handle, first, 8, 0)["time_frame"].tolist() == [first + slot for slot in held]
+        assert status(handle, first, 8, 1)["time_frame"].tolist() == stands
+        # A frame came, though another's; where none did nothing has come.
+        assert status(handle, first, 8, 1)["state"].tolist() == [int(number > 0 or first == 0) for number in stands]
+        for array, whole in zip((mca, scalers), expected, strict=True):
+            assert np.array_equal(array[:, 0], whole[first : first + 8, 0])
+            assert np.array_equal(array[:, 1], whole[stands, 1])
+        handle.acknowledge(first, 8)
+        clock.ticks(8 * PERIOD)
+    assert emulator.xsp3_histogram_get_dropped(0, 1) == 1
+    assert handle.progress().flags == 0
+
+
 def test_dropped_packets_show_in_the_exposure():
     picked = {"frames": [2], "channels": [0, 3]}
     handle, emulator, _ = started({"dropped_packets": picked}, wanted=4, ticks=800_000, pace="reader")
@@ -450,6 +471,7 @@ def history(seed):
     """What one sees of a run with several faults."""
     faults = {
         "missing": {"rate": 0.2},
+        "duplicated": {"rate": 0.1},
         "dropped_packets": {"rate": 0.1, "channels": [1]},
         "overrun": 17,
         "card_lost": {"frame": 40},

@@ -16,7 +16,12 @@ from ca_clients import ECA_NORMAL, ECA_PUTFAIL
 from server_process import free_port
 from system_rig import Written
 
-MISSING = {"missing": {"frames": [10, 11, 150]}, "overwrite": 70}
+MISSING = {
+    "missing": {"frames": [10, 11, 150]},
+    "duplicated": {"frames": [0, 20, 90, 91, 199]},
+    "overwrite": 70,
+}
+MARKED = dict.fromkeys((10, 11, 20, 90, 91, 150, 199), 2) | {70: 1}
 
 
 class Remote:
@@ -174,6 +179,7 @@ def test_frames_that_are_lost_are_marked_alike_in_both_files(start_rig, start_re
     rig = start_rig(emulator={"faults": MISSING})
     rig.ca.set(StopOnOverrun=0)
     remote = start_remote(rig)
+    listener = rig.listener()
     path = captured(rig, "marked", 200)
     theirs = remote.root / path.name
     assert remote.wait_for(1) == f"{theirs}: 200 frames"
@@ -182,8 +188,14 @@ def test_frames_that_are_lost_are_marked_alike_in_both_files(start_rig, start_re
         assert set(written.lengths().values()) == {200}
         np.testing.assert_array_equal(written["frame_in_series"], np.arange(200))
         marked = {int(row): int(written["frame_status"][row]) for row in np.flatnonzero(written["frame_status"])}
-        assert marked == {10: 2, 11: 2, 70: 1, 150: 2}
+        assert marked == MARKED
         written.check(rig.settings, 0.001)
+    heard = listener.heard()
+    assert heard.invalid == sorted(MARKED)
+    assert heard.wrong == heard.gaps == []
+    said = {number: gap.status for gap in heard.end.missing for number in range(gap.first, gap.last + 1)}
+    assert said == MARKED
+    assert rig.counters() == [192, 192, 192, 8]
 
 
 def test_an_overrun_ends_both_files_alike(start_rig, start_remote):
@@ -197,5 +209,5 @@ def test_an_overrun_ends_both_files_alike(start_rig, start_remote):
     for written in both:
         np.testing.assert_array_equal(written["frame_in_series"], np.arange(written.frames))
         assert not written["frame_status"][:60].any()
-        assert written["frame_status"][60:].all()
+        assert (written["frame_status"][60:] == 1).all()
         written.check(rig.settings, 0.001)
