@@ -30,6 +30,8 @@ from xsp3ioc.stream.messages import (
 TEXT_ROWS = 64
 """Texts per chunk."""
 KINDS = {PARAM: "NDAttrSourceParam", CONST: "NDAttrSourceConst", EPICS_PV: "NDAttrSourceEPICSPV"}
+DRIVER = "NDAttrSourceDriver"
+"""The kind of those that are always there."""
 
 
 def _event_width(channel: int, frames: Frames) -> NDArray[np.float64]:
@@ -100,7 +102,7 @@ class AttributeDatasets:
         chosen |= {one.name: one for one in attributes.attributes}
         for column in ALWAYS:
             if column.name not in chosen:
-                _describe(rows.add(self._group, column), column.doc, column.name, "NDAttrSourceDriver")
+                _describe(rows.add(self._group, column), column.doc, column.name, DRIVER)
         for attribute in chosen.values():
             dataset = self._make(attribute)
             _describe(dataset, attribute.description, attribute.source, KINDS[attribute.type])

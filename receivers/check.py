@@ -176,7 +176,7 @@ class _Examination:
             values["series_index"] = values["series_index"].astype(np.int64) - first_series
         return Rows(first, count, values, number, behind)
 
-    def _compare_corrected(self, rows: Rows, first: int, raw: NDArray[np.uint32]) -> None:
+    def _compare_corrected(self, rows: Rows, first: int, raw: NDArray[np.unsignedinteger]) -> None:
         """Compare `data` with `data_raw` times the factors, in a file that has both."""
         factors = rows.values.get("dead_time_correction")
         if self._file.data == self._file.raw or factors is None:

@@ -14,12 +14,10 @@ from xsp3ioc.receivers.check import blocks_of
 from xsp3ioc.receivers.checked_rows import Rows
 from xsp3ioc.receivers.frame_checks import NumberCheck
 from xsp3ioc.receivers.layout import DETECTOR
-from xsp3ioc.receivers.opening import FAILURES
+from xsp3ioc.receivers.opening import FAILURES, USUAL_PERIOD
 from xsp3ioc.receivers.reader import DetectorFile
 from xsp3ioc.stream.messages import FrameStatus
 
-CLOCK = 12.5e-9
-"""Seconds per tick where the file does not say it: that of all products but the Xspress4."""
 POINTS = 60
 """Of the rates over time."""
 FACTS = {
@@ -154,7 +152,7 @@ def contents(
             rows = Rows(begin, count, _values(file, begin, count))
             numbers.rows(rows)
             status_counts += np.bincount(rows.values.get("frame_status", np.zeros(count, np.uint8)), minlength=256)
-            _add(found, rows, file.clock_period or CLOCK)
+            _add(found, rows, file.clock_period or USUAL_PERIOD)
             if with_spectra:
                 _add_spectra(found, file, rows)
             tell(begin + count - first, last - first)
@@ -223,6 +221,4 @@ def _add_spectra(found: Contents, file: DetectorFile, rows: Rows) -> None:
 
     for begin, spectra in file.parts(rows.first, rows.count, unreadable):
         here = valid[begin - rows.first : begin - rows.first + len(spectra)]
-        if spectra.dtype.kind == "f":  # corrected for dead time, in a file without raw ones
-            spectra = np.rint(np.nan_to_num(spectra, nan=0, posinf=0, neginf=0)).astype(np.uint64)
         found.spectra += spectra[here].sum(axis=0, dtype=np.uint64)

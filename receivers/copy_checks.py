@@ -10,26 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.receivers import layout
-from xsp3ioc.receivers.attributes import convert
+from xsp3ioc.receivers.attributes import ALWAYS, DRIVER, KINDS, convert
 from xsp3ioc.receivers.checked_rows import Rows
 from xsp3ioc.receivers.derived_check import same
 from xsp3ioc.receivers.findings import ERROR, WARNING, Check
-from xsp3ioc.receivers.opening import FAILURES, OURS
+from xsp3ioc.receivers.opening import FAILURES, OURS, decoded
 from xsp3ioc.receivers.reader import CLOSED, EXACT_WIDTH, SWMR, DetectorFile
 from xsp3ioc.receivers.rows import Frames
 from xsp3ioc.receivers.virtual import VIEWS
-from xsp3ioc.stream.messages import CHANNEL_COLUMNS
+from xsp3ioc.stream.messages import CHANNEL_COLUMNS, CONST, PARAM
 
-_KINDS = ("NDAttrSourceParam", "NDAttrSourceDriver")
+_KINDS = (KINDS[PARAM], DRIVER)
+_VALUES = layout.FRAME_VALUES | {column.name: column.values for column in ALWAYS}
+"""What attributes show that follow from the frames: by their source."""
 LATER = re.compile(rf"{layout.DATA}/channel_energy|{layout.INSTRUMENT}/mca_\d+/energy")
 """Names that the first files did not have."""
-_DRIVER = {
-    "NDArrayUniqueId": "UNIQUE_ID",
-    "NDArrayTimeStamp": "TIME_STAMP",
-    "NDArrayEpicsTSSec": "EPICS_TS_SEC",
-    "NDArrayEpicsTSnSec": "EPICS_TS_NSEC",
-}
-"""What the datasets that every file has are, by their names."""
 _CHANNEL_NAME = re.compile(r"CHAN(\d+)")
 
 
@@ -54,10 +49,10 @@ class AttributeCheck:
         attributes = self._file.attributes or {}
         for name, dataset in attributes.items():
             source, kind = _attribute(dataset, "NDAttrSource"), _attribute(dataset, "NDAttrSourceType")
-            if kind == "NDAttrSourceConst":
+            if kind == KINDS[CONST]:
                 self._constants.append((dataset, source))
-            elif kind in _KINDS and _DRIVER.get(source, source) in layout.FRAME_VALUES:
-                self._attributes.append((dataset, _DRIVER.get(source, source), None))
+            elif kind in _KINDS and source in _VALUES:
+                self._attributes.append((dataset, source, None))
             elif kind in _KINDS and source in CHANNEL_COLUMNS and (channel := _channel_of(dataset, name)) is not None:
                 column = CHANNEL_COLUMNS[source]
                 # The detector's own is of whole numbers.
@@ -83,8 +78,8 @@ class AttributeCheck:
         for dataset, source, channel in self._attributes:
             if source in rows.values:
                 expected = rows.values[source] if channel is None else rows.values[source][:, channel]
-            elif frames is not None and source in layout.FRAME_VALUES:
-                expected = layout.FRAME_VALUES[source](frames)
+            elif frames is not None and source in _VALUES:
+                expected = _VALUES[source](frames)
             else:
                 continue
             self._compare(rows, dataset, np.asarray(expected).astype(dataset.dtype))
@@ -220,8 +215,7 @@ class LinkCheck:
 
 
 def _attribute(dataset: h5py.Dataset, name: str) -> str:
-    found = dataset.attrs.get(name, "")
-    return found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found)
+    return decoded(dataset.attrs.get(name, ""))
 
 
 def _channel_of(dataset: h5py.Dataset, name: str) -> int | None:

@@ -49,9 +49,6 @@ class Sums:
         """Sum `spectra`, (frames, channels, bins), from row `first` on."""
         here = slice(first, first + len(spectra))
         self.read[here] = True
-        if spectra.dtype.kind == "f":
-            # Corrected for dead time, in files without raw ones: to be compared with nothing.
-            spectra = np.nan_to_num(np.rint(spectra), nan=0, posinf=0, neginf=0).astype(np.uint64)
         for channel in range(spectra.shape[1]):
             one = spectra[:, channel]
             self.total[here, channel] = one.sum(axis=1, dtype=np.uint64)

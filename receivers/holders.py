@@ -12,6 +12,18 @@ SETTLED = 10.0
 """Seconds without a change after which nobody writes, where only the clock can tell."""
 
 
+def locked(file: BinaryIO) -> bool:
+    """Whether a program that writes the file, which is open here, lets no others read it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_UN)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass  # a file system without locks
+    return False
+
+
 def writer_of(file: BinaryIO) -> str:
     """Say who writes the file, which is open here to read only; empty if nobody does.
 
@@ -19,14 +31,9 @@ def writer_of(file: BinaryIO) -> str:
     granted only if nobody has it open to write); where it cannot be asked (another user's file, a network), the
     processes that can be seen are looked through, and a file that has just changed counts as being written.
     """
-    descriptor = file.fileno()
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-    except BlockingIOError:
+    if locked(file):
         return "it is locked by a program that writes it"
-    except OSError:
-        pass  # a file system without locks
+    descriptor = file.fileno()
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)

@@ -27,8 +27,6 @@ from xsp3ioc.stream.messages import Block, Capture, FrameStatus, Gap, Header, Se
 
 log = logging.getLogger(__name__)
 
-LIBRARY = HDF5
-"""Version of HDF5."""
 abandoned: list[NexusFile] = []
 """Files that were given up; they must not be closed, not even by the garbage collector."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from typing import Any
@@ -10,17 +9,24 @@ from typing import Any
 import h5py
 import hdf5plugin  # noqa: F401  registers the filters of the spectra
 
-from xsp3ioc.receivers.holders import writer_of
+from xsp3ioc.receivers.holders import locked, writer_of
 from xsp3ioc.receivers.layout import DETECTOR, INSTRUMENT
 
 OURS, STREAMER, AREA_DETECTOR = LAYOUTS = ("xsp3ioc", "xspress3-streamer", "areaDetector")
 """Whose files can be read."""
 AREA_DETECTOR_GROUP = f"{INSTRUMENT}/detector"
+USUAL_PERIOD = 12.5e-9
+"""Seconds per tick where a file does not say it: that of all products but the Xspress4."""
 CACHE = 1 << 18
 """Bytes of chunks kept per dataset, of which there are a hundred: whole chunks are read, each once."""
 FAILURES = (OSError, RuntimeError, ValueError, KeyError)
 """What h5py raises for what cannot be read, or is not there."""
 _TRUNCATED = re.compile(r"truncated file: eof = (\d+).*stored_eof = (\d+)", re.DOTALL)
+
+
+def decoded(value: Any) -> str:
+    """Return a text as it stands in a file, whether of fixed length or not."""
+    return value.decode("utf-8", "replace").rstrip("\0") if isinstance(value, bytes) else str(value)
 
 
 class UnreadableError(Exception):
@@ -37,21 +43,14 @@ def look(path: str) -> tuple[bool, str]:
     try:
         with open(path, "rb") as file:
             begin = file.read(8)
-            locked = False
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                locked = True
-            except OSError:
-                pass  # a file system without locks
-            writer = writer_of(file)
+            shut, writer = locked(file), writer_of(file)
     except OSError as error:
         raise UnreadableError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     if not begin:
         raise UnreadableError(f"{path} is empty: 0 bytes")
-    if not locked and not h5py.is_hdf5(path):
+    if not shut and not h5py.is_hdf5(path):
         raise UnreadableError(f"{path} is no HDF5 file: it begins with {begin!r}")
-    return locked, writer
+    return shut, writer
 
 
 def open_to_read(path: str, locking: Any) -> tuple[h5py.File, bool]:
@@ -95,7 +94,7 @@ def require_filters(dataset: h5py.Dataset, path: str) -> None:
     for index in range(properties.get_nfilters()):
         number, _, _, name = properties.get_filter(index)
         if not h5py.h5z.filter_avail(number):
-            name = name.decode("utf-8", "replace") or "of no name"
+            name = decoded(name) or "of no name"
             raise UnreadableError(
                 f"{path}: its spectra are compressed with HDF5 filter {number} ({name}), which is not installed: put "
                 "its plugin where HDF5_PLUGIN_PATH says"

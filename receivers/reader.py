@@ -10,7 +10,9 @@ from types import TracebackType
 from typing import Any
 
 import h5py
+import hdf5plugin
 import numpy as np
+from h5py import h5z
 from numpy.typing import NDArray
 
 from xsp3ioc.receivers.layout import ATTRIBUTES, CONFIG, DETECTOR, DETECTOR_COLUMNS, SERIES
@@ -18,6 +20,7 @@ from xsp3ioc.receivers.opening import (
     AREA_DETECTOR,
     FAILURES,
     OURS,
+    decoded,
     detector_of,
     look,
     open_to_read,
@@ -28,7 +31,10 @@ from xsp3ioc.stream.messages import EPICS_EPOCH
 
 CLOSED, WRITING, SWMR, NOT_CLOSED = "closed", "being written", "open for SWMR", "not closed"
 """States of a file. SWMR: it is being written, or was when its writer died."""
-_FILTERS = {1: "gzip", 4: "szip", 32001: "Blosc", 32004: "LZ4", 32008: "bitshuffle LZ4"}
+_FILTERS = {
+    h5z.FILTER_DEFLATE: "gzip", h5z.FILTER_SZIP: "szip",
+    hdf5plugin.BLOSC_ID: "Blosc", hdf5plugin.LZ4_ID: "LZ4", hdf5plugin.BSHUF_ID: "bitshuffle LZ4",
+}  # fmt: skip
 PART_BYTES = 8 << 20
 """Spectra that are read together, if a chunk is not more."""
 _CHANNEL_ATTRIBUTES = {
@@ -134,10 +140,11 @@ class DetectorFile:
 
     def parts(
         self, first: int, count: int, failed: Callable[[Exception, int, int], None]
-    ) -> Iterator[tuple[int, NDArray[np.uint32]]]:
+    ) -> Iterator[tuple[int, NDArray[np.unsignedinteger]]]:
         """Yield spectra as they were counted, (frames, channels, bins), and the first frame of them, part by part.
 
-        What cannot be read is left out: `failed(error, first, count)` is called for each chunk of it.
+        Of a file that has only spectra corrected for dead time, these, rounded. What cannot be read is left out:
+        `failed(error, first, count)` is called for each chunk of it.
         """
         chunk = self.raw.chunks[0] if self.raw.chunks else 1
         step = max(1, PART_BYTES // (chunk * self.channels * self.bins * self.raw.dtype.itemsize)) * chunk
@@ -154,6 +161,8 @@ class DetectorFile:
                     continue
                 failed(error, begin, take)
             else:
+                if spectra.dtype.kind == "f":
+                    spectra = np.rint(np.nan_to_num(spectra, nan=0, posinf=0, neginf=0)).astype(np.uint64)
                 yield begin, spectra
             begin += take
 
@@ -161,7 +170,7 @@ class DetectorFile:
         """Return how spectra lie in the file, in words."""
         properties = self.raw.id.get_create_plist()
         filters = [properties.get_filter(index) for index in range(properties.get_nfilters())]
-        names = [_FILTERS.get(number, name.decode("utf-8", "replace")) for number, _, _, name in filters]
+        names = [_FILTERS.get(number, decoded(name)) for number, _, _, name in filters]
         words = f"{self.raw.dtype}, {' and '.join(names) if names else 'not compressed'}"
         if self.raw.is_virtual:
             files = {source.file_name for source in self.raw.virtual_sources()}
@@ -179,8 +188,7 @@ class DetectorFile:
         if all(column is not None for column in columns):
             for channel, name, first, bins in zip(*columns, strict=False):
                 if 0 <= channel < self.channels:
-                    words = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-                    found[channel].append((words, int(first), int(bins)))
+                    found[channel].append((decoded(name), int(first), int(bins)))
         return found
 
     def series_table(self) -> dict[str, NDArray]:
@@ -254,5 +262,4 @@ def text(dataset: h5py.Dataset | None) -> str:
     """Return the text that stands in a dataset; empty if there is none."""
     if not isinstance(dataset, h5py.Dataset) or dataset.shape != ():
         return ""
-    found = dataset[()]
-    return found.decode("utf-8", "replace").rstrip("\0") if isinstance(found, bytes) else str(found)
+    return decoded(dataset[()])

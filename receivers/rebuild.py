@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import h5py
+import hdf5plugin
 
 from xsp3ioc.receivers.layout import LINKS
 from xsp3ioc.receivers.nexus import claim
@@ -14,8 +15,8 @@ from xsp3ioc.receivers.opening import FAILURES
 from xsp3ioc.receivers.rows_left import Span
 from xsp3ioc.receivers.survey import Survey, per_frame
 
-BITSHUFFLE, ITS_OWN = 32008, 3
-"""A filter, and how many values it puts before those that it was given, each time a dataset is made."""
+ITS_OWN = 3
+"""Values that bitshuffle puts before those that it was given, each time a dataset is made."""
 
 Tell = Callable[[int, int], None]
 
@@ -88,7 +89,7 @@ def _properties(source: h5py.Dataset) -> h5py.h5p.PropDCID:
     properties = source.id.get_create_plist()
     for number in range(properties.get_nfilters()):
         code, flags, values, _ = properties.get_filter(number)
-        if code == BITSHUFFLE:
+        if code == hdf5plugin.BSHUF_ID:
             properties.remove_filter(code)
             properties.set_filter(code, flags, values[ITS_OWN:])
     return properties

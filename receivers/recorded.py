@@ -7,17 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import h5py
-import hdf5plugin  # noqa: F401  registers the filters of the spectra
 import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.receivers.layout import ATTRIBUTES, DETECTOR
+from xsp3ioc.receivers.opening import AREA_DETECTOR, AREA_DETECTOR_GROUP, OURS, STREAMER, USUAL_PERIOD
 from xsp3ioc.stream.formulas import Scaler
 from xsp3ioc.stream.messages import SCALERS, FrameStatus
 
-AREA_DETECTOR = "/entry/instrument/detector"
-USUAL_PERIOD = 12.5e-9
-"""Seconds per tick where a file does not say: the Xspress3's 80 MHz."""
 ROWS_AT_ONCE = 4096
 
 Scalers = Callable[[int, int], NDArray[np.uint32]]
@@ -105,11 +102,11 @@ def _open(file: h5py.File) -> tuple[h5py.Dataset, Scalers, Origin]:
     if f"{DETECTOR}/data" in file:
         detector = file[DETECTOR]
         spectra = detector["data_raw" if "data_raw" in detector else "data"]
-        origin = _own_origin(detector, spectra.shape[1]) if "config" in detector else Origin("xspress3-streamer")
+        origin = _own_origin(detector, spectra.shape[1]) if "config" in detector else Origin(STREAMER)
         return spectra, _columns(detector, spectra, origin), origin
-    if f"{AREA_DETECTOR}/data" in file:
+    if f"{AREA_DETECTOR_GROUP}/data" in file:
         return _area_detector(file)
-    raise UnreplayableError(f"neither {DETECTOR}/data nor {AREA_DETECTOR}/data is in it")
+    raise UnreplayableError(f"neither {DETECTOR}/data nor {AREA_DETECTOR_GROUP}/data is in it")
 
 
 def _columns(detector: h5py.Group, spectra: h5py.Dataset, origin: Origin) -> Scalers:
@@ -139,7 +136,7 @@ def _own_origin(detector: h5py.Group, channels: int) -> Origin:
         return [float(one) for one in np.broadcast_to(config[name][()], (channels,))] if name in config else []
 
     return Origin(
-        "xsp3ioc",
+        OURS,
         float(config["clock_period"][()]) if "clock_period" in config else USUAL_PERIOD,
         float(config["exposure"][()]) if "exposure" in config else 0.0,
         numbers("event_widths"),
@@ -152,11 +149,11 @@ def _own_origin(detector: h5py.Group, channels: int) -> Origin:
 
 def _area_detector(file: h5py.File) -> tuple[h5py.Dataset, Scalers, Origin]:
     """Scalers as attributes per frame, CHANnSCA0 to 7, as the areaDetector driver writes them."""
-    spectra = file[f"{AREA_DETECTOR}/data"]
+    spectra = file[f"{AREA_DETECTOR_GROUP}/data"]
     channels = spectra.shape[1] if spectra.ndim == 3 else 0
-    places = (ATTRIBUTES, f"{AREA_DETECTOR}/NDAttributes")
+    places = (ATTRIBUTES, f"{AREA_DETECTOR_GROUP}/NDAttributes")
     group = next((file[place] for place in places if place in file and "CHAN1SCA0" in file[place]), None)
-    origin = Origin("areaDetector")
+    origin = Origin(AREA_DETECTOR)
     columns: dict[tuple[int, int], h5py.Dataset] = {}
     if group is None:
         origin.notes.append("the file has no scalers: all are 0")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from xsp3ioc.receivers.checked_rows import Rows
 from xsp3ioc.receivers.findings import ERROR, WARNING, Check
+from xsp3ioc.receivers.opening import decoded
 from xsp3ioc.receivers.series_table import RUNNING
 
 GOOD_ENDS = ("complete", "stopped", "file full", "file closed")
@@ -84,7 +85,7 @@ class SeriesCheck:
             self.check.find(ERROR, f"series {series}: {name} is {said[series]:,} instead of {counted[series]:,}")
 
     def _look_at_ends(self) -> None:
-        reasons = [_text(reason) for reason in self._table.get("end_reason", [])]
+        reasons = [decoded(reason) for reason in self._table.get("end_reason", [])]
         for series in [number for number, reason in enumerate(reasons) if reason not in GOOD_ENDS][:SHOWN]:
             if reasons[series] == RUNNING:
                 self.check.find(ERROR, f"series {series} has no end, though the file was closed")
@@ -95,14 +96,10 @@ class SeriesCheck:
         before = -np.inf
         for series, text in enumerate(self._table.get("start_time", [])[: self._count]):
             try:
-                start = datetime.fromisoformat(_text(text)).timestamp()
+                start = datetime.fromisoformat(decoded(text)).timestamp()
             except ValueError:
-                self.check.find(ERROR, f"series {series}: start_time is {_text(text)!r}, no time")
+                self.check.find(ERROR, f"series {series}: start_time is {decoded(text)!r}, no time")
                 continue
             if start > self._first_time[series] + CLOCK_TOLERANCE or start < before - CLOCK_TOLERANCE:
                 self.check.find(WARNING, f"series {series}: start_time is not before its frames, or out of order")
             before = start
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -20,7 +20,8 @@ from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from xsp3ioc.receivers.durability import Durability  # noqa: E402
-from xsp3ioc.receivers.nexus import LIBRARY, abandoned  # noqa: E402
+from xsp3ioc.receivers.facts import HDF5  # noqa: E402
+from xsp3ioc.receivers.nexus import abandoned  # noqa: E402
 from xsp3ioc.receivers.receiver import NO_POOL, Receiver, RefusedError  # noqa: E402
 from xsp3ioc.receivers.recording import Recording  # noqa: E402
 from xsp3ioc.receivers.remote import TEMPLATE, RemoteRecording  # noqa: E402
@@ -121,7 +122,7 @@ def _child(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_wait_for_parent, args=(stop,), daemon=True).start()
     token = os.environ.get(TOKEN_VARIABLE, "")
-    with Receiver(options.connect, "writer", credit=CREDIT, token=token, library=LIBRARY, pool=_pool()) as receiver:
+    with Receiver(options.connect, "writer", credit=CREDIT, token=token, library=HDF5, pool=_pool()) as receiver:
         # Only the reports of the one who has the token are taken.
         recording = Recording(receiver.report if token else lambda _: None, Durability(options.fsync))
         try:
