@@ -47,7 +47,12 @@ def test_both_edges_of_every_short_run_arrive(toy, libca):
 def hear_spectra(prefix, count):
     first, second, trigger = pvs(prefix, "MCA1:ArrayData", "MCA2:ArrayData", "det1:Spectra")
     heard = []
-    first.add_callback(lambda value, **_: heard.append((len(value), float(value[0]), float(value[-1]))))
+
+    def hear(value, **_):
+        if heard or len(value):  # on a busy host the spectrum of no bins, before the first one, comes only now
+            heard.append((len(value), float(value[:1].sum()), float(value[-1:].sum())))
+
+    first.add_callback(hear)
     Put(trigger, count).wait()
     wait_until(lambda: heard and heard[-1][1] == count, "the last spectrum")
     return heard, float(np.sum(second.get())), float(np.sum(second.get(use_monitor=False)))
