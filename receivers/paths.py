@@ -17,6 +17,10 @@ log = logging.getLogger(__name__)
 
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 """What file systems without hard links answer."""
+MOST_BYTES = 255
+"""Of a file name, on any file system."""
+MOST_SHOWN = 200
+"""Characters of a name that are told."""
 _HDF5_ERRNO = re.compile(r"errno = (\d+)")
 
 
@@ -162,17 +166,29 @@ def describe(error: BaseException, path: str) -> str:
 def confined(root: Path, name: str) -> Path:
     """Return the path in the directory `root` for a file name that came over the wire: only its last part counts.
 
-    PermissionError for a name with `..` in it, for one that is no file name, and for a symbolic link that leads
-    out of `root`.
+    PermissionError for a name with `..` in it, for one that is no file name, that is hidden, or that cannot be shown
+    in a line of text, and for a symbolic link that leads out of `root`; OSError for one that is too long.
     """
-    parts = Path(name).parts
-    if not Path(name).name or ".." in parts or "\0" in name:
-        raise PermissionError(errno.EPERM, "not a name for a file here", name)
+    path = Path(name)
+    if not path.name or ".." in path.parts:
+        raise PermissionError(errno.EPERM, "not a name for a file here", shown(name))
+    if not path.name.isprintable():
+        raise PermissionError(errno.EPERM, "a name with control characters is not taken", shown(name))
+    if path.name.startswith("."):
+        raise PermissionError(errno.EPERM, "a name that begins with a dot is not taken: it is hidden", shown(name))
+    if len(os.fsencode(path.name)) > MOST_BYTES:
+        raise OSError(errno.ENAMETOOLONG, f"a name of more than {MOST_BYTES} bytes", shown(name))
     root = root.resolve()
-    path = root / Path(name).name
+    path = root / path.name
     if not path.resolve().is_relative_to(root):
         raise PermissionError(errno.EPERM, f"leads out of {root}", str(path))
     return path
+
+
+def shown(name: str) -> str:
+    """Return a name that came over the wire as it can stand in a line of text, shortened if it is very long."""
+    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name) or '""'
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}... ({len(name)} characters)"
 
 
 def underscored(path: str) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from xsp3ioc.receivers.durability import Durability
 from xsp3ioc.receivers.nexus import NexusFile
 from xsp3ioc.receivers.parts import PartFiles, open_file
-from xsp3ioc.receivers.paths import confined, numbered, prepare
+from xsp3ioc.receivers.paths import confined, numbered, prepare, shown
 from xsp3ioc.receivers.recording import Recording
 from xsp3ioc.stream.messages import Capture, CaptureEnd, Closed, Failed, FromReceiver, Header, SeriesEnd
 
@@ -51,7 +51,7 @@ class RemoteRecording(Recording):
         if isinstance(report, Closed):
             self._tell(f"{report.filename}: {report.frames} frames")
         elif isinstance(report, Failed):
-            self._tell(f"{report.filename}: failed after {report.frames} frames: {report.error}")
+            self._tell(f"{shown(report.filename)}: failed after {report.frames} frames: {report.error}")
 
     def misread(self, reason: str) -> None:
         """Go on: nobody waits for a report, and frames that are lost by it are marked as missing."""

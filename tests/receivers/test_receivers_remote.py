@@ -103,21 +103,67 @@ def test_a_new_server_gets_a_new_file(feed, writer, root):
         assert writer.stdout.readline() == f"{root}/series_000001_1.h5: 1 frames\n"
 
 
-@pytest.mark.parametrize("name", ["../x.h5", "", "/"])
-def test_names_that_lead_out_are_refused(feed, writer, root, name):
-    feed.send(capture(name), header(), frames(0, 1), end(1), END)
-    assert "failed after 0 frames" in writer.stdout.readline()
-    feed.send(capture("y.h5", capture_id=2), CaptureEnd(capture_id=2))
-    assert writer.stdout.readline() == f"{root}/y.h5: 0 frames\n"
-    assert [path.name for path in root.parent.iterdir()] == ["root"]
+REFUSED = {
+    "": "not a name for a file here",
+    "/": "not a name for a file here",
+    ".": "not a name for a file here",
+    "..": "not a name for a file here",
+    "../x.h5": "not a name for a file here",
+    "/data/../../x.h5": "not a name for a file here",
+    "a\0b.h5": r"a\x00b.h5: a name with control characters",
+    "a\nb.h5: 99 frames": r"a\nb.h5: 99 frames: a name with control characters",
+    "\x1b[2Jx.h5": r"\x1b[2Jx.h5: a name with control characters",
+    "a\u202eb.h5": r"a\u202eb.h5: a name with control characters",
+    ".x.h5": "begins with a dot",
+    "/data/.bash_profile": "begins with a dot",
+    "x" * 256: "(256 characters): a name of more than 255 bytes",
+    "\u00e4" * 128 + ".h5": "a name of more than 255 bytes",
+    "x" * 100_000: "(100000 characters): a name of more than 255 bytes",
+    "link.h5": "leads out of",
+    "/elsewhere/directory.h5": "leads out of",
+    "taken": "taken: Is a directory",
+}
+CONFINED = {
+    "/etc/passwd": "passwd",
+    "no/such/directory/x.h5": "x.h5",
+    "-rf": "-rf",
+    "%s%n%d.h5": "%s%n%d.h5",
+    "{0.__class__}.h5": "{0.__class__}.h5",
+    "~/$HOME;x.h5": "$HOME;x.h5",
+    "inside.h5": "inside_1.h5",  # a link to somewhere else in the root
+    "dangling.h5": "dangling_1.h5",
+    "x\u00e4 y.h5": "x\u00e4 y.h5",
+}
 
 
-def test_links_that_lead_out_are_refused(feed, writer, root):
-    outside = root.parent / "outside.h5"
-    (root / "x.h5").symlink_to(outside)
-    feed.send(capture("x.h5"))
-    assert "leads out of" in writer.stdout.readline()
-    assert not outside.exists()
+def test_names_from_the_wire_are_refused_or_confined(feed, writer, root):
+    outside = root.parent / "outside"
+    outside.mkdir()
+    (root / "link.h5").symlink_to(outside / "link.h5")
+    (root / "directory.h5").symlink_to(outside)
+    (root / "taken").mkdir()
+    (root / "old.h5").write_text("precious")
+    (root / "inside.h5").symlink_to(root / "old.h5")
+    (root / "dangling.h5").symlink_to(root / "new.h5")
+    before = {path.name for path in root.iterdir()}
+    # What the server says of its own files must not matter either.
+    nonsense = {"pattern": "%n%s%s%999999999d", "number": -1, "overwrite": True, "create_directories": -9}
+    for number, (name, reason) in enumerate(REFUSED.items(), 1):
+        feed.send(capture(name, capture_id=number, **nonsense), header(number, number), frames(0, 1, number))
+        feed.send(end(1, number), CaptureEnd(capture_id=number))
+        line = writer.stdout.readline()
+        assert "failed after 0 frames" in line and reason in line
+        assert len(line) < 1000 and line[:-1].isprintable()
+    assert {path.name for path in root.iterdir()} == before
+    for number, (name, taken) in enumerate(CONFINED.items(), 100):
+        feed.send(capture(name, capture_id=number, **nonsense), header(number, number), frames(0, 2, number))
+        feed.send(end(2, number), CaptureEnd(capture_id=number))
+        assert writer.stdout.readline() == f"{root}/{taken}: 2 frames\n"
+        np.testing.assert_array_equal(spectra(root / taken), frames(0, 2, number).mca)
+    assert {path.name for path in root.iterdir()} == before | set(CONFINED.values())
+    assert (root / "old.h5").read_text() == "precious"
+    assert sorted(path.name for path in root.parent.iterdir()) == ["outside", "root"]
+    assert not list(outside.iterdir())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

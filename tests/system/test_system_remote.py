@@ -90,6 +90,12 @@ def whole(rig, path, first, count, exposure=0.001):
     written.check(rig.settings, exposure)
 
 
+def checked(path):
+    """What `xsp3ioc check` says of a file, in one line."""
+    command = [sys.executable, "-m", "xsp3ioc", "check", str(path)]
+    return " ".join(subprocess.run(command, capture_output=True, text=True, check=False).stdout.split())
+
+
 def test_captures_in_a_row_and_a_server_that_is_restarted(start_rig, start_remote):
     ports = {"server": {"data_port": free_port()}}
     rig = start_rig(**ports)
@@ -118,14 +124,15 @@ def test_captures_in_a_row_and_a_server_that_is_restarted(start_rig, start_remot
     whole(again, remote.root / path.name, 0, 9)
 
 
-def test_a_writer_that_is_restarted_in_mid_series(rig, start_remote):
-    first = start_remote(rig, "restarted")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_writer_that_is_restarted_in_mid_series(rig, start_remote, number):
+    where = f"restarted{number}"
+    first = start_remote(rig, where)
     path = rig.capture("joined", 3000)
     rig.begin(3000, 0.001)
-    rig.ca.wait_above("det1:ArrayCounter_RBV", 300)
-    first.end()
-    rig.ca.wait_for("det1:Subscribers", 0)
-    second = start_remote(rig, "restarted")
+    rig.ca.wait_above("det1:ArrayCounter_RBV", 1200)
+    first.end(number)
+    second = start_remote(rig, where, joined=0)
     assert rig.ca.put_status("acquire") == ECA_NORMAL
     assert rig.ca.put_status("capture") == ECA_NORMAL
     whole(rig, path, 0, 3000)
@@ -133,11 +140,20 @@ def test_a_writer_that_is_restarted_in_mid_series(rig, start_remote):
     before, after = first.root / name, first.root / name.replace(".h5", "_1.h5")
     assert second.wait_for(1).startswith(f"{after}: ")
     count, rest = Written(before).frames, Written(after)
-    assert 200 < count < rest["frame_in_series"][0]
+    begin = int(rest["frame_in_series"][0])
+    # What is flushed once a second survives a kill.
+    assert 200 < count < begin
     whole(rig, before, 0, count)
     # What went by before has no place in it; each row says which frame it is.
-    whole(rig, after, int(rest["frame_in_series"][0]), rest.frames)
-    assert rest["frame_in_series"][-1] == 2999
+    whole(rig, after, begin, 3000 - begin)
+    said = checked(before)
+    if number == signal.SIGKILL:
+        assert "it was not closed: its writer has died" in said
+    else:
+        assert f"it was closed with {count:,} of the 3,000 frames" in said
+    said = checked(after)
+    assert f"it was closed with {3000 - begin:,} of the 3,000 frames" in said
+    assert f"the file begins in mid-series: frame 0 (with frame {begin} of it)" in said
 
 
 def test_a_writer_that_was_stopped_for_a_while_marks_what_it_lost(start_rig, start_remote):
