@@ -1,4 +1,4 @@
-"""Measure file writing, `python benchmarks/files.py [--quick]`: the whole server, and a raw loop with the same chunks.
+"""Measure file writing, `python benchmarks/files.py [--quick]`: the whole server, a raw loop, long captures.
 
 Needs the extra `test`. Files lie in memory: what is measured is the program, not a disk.
 """
@@ -6,6 +6,7 @@ Needs the extra `test`. Files lie in memory: what is measured is the program, no
 from __future__ import annotations
 
 import argparse
+import glob
 import os
 import platform
 import statistics
@@ -20,7 +21,7 @@ from run import Bench, bench
 from xsp3ioc.receivers.chunks import frames_per_chunk
 from xsp3ioc.sdk import EmulatorSettings, expected_frames
 
-WHAT = ("ratio", "load", "rate")
+WHAT = ("ratio", "load", "rate", "length")
 COMPRESSIONS = {"bslz4": 5, "none": 0}
 BINS = 4096
 SOURCE_BYTES = 32 << 20
@@ -100,6 +101,35 @@ def rate(seconds: float) -> None:
     )
 
 
+def length(frames: int, rounds: int) -> None:
+    """Reader pace: time per frame in the last tenth of a long capture against the first, and memory; also in parts."""
+    console.print(f"\n[bold]Long captures[/] of {frames:,} frames, 4 x 4096, bslz4; rounds in turn")
+    with bench("reader") as ours:
+        ours.acquire(frames // 10)
+        found: dict[int, list[tuple[float, float, float]]] = {0: [], frames // 20: []}
+        for _ in range(rounds):
+            for part_frames, measured in found.items():
+                ours.client.put(f"{ours.p}HDF1:FramesPerPart", part_frames)
+                measured.append(_tenths(ours, frames // 10))
+        for part_frames, measured in found.items():
+            rates, ratios, grown = zip(*measured, strict=True)
+            console.print(
+                f"  {f'parts of {part_frames:,}' if part_frames else 'one file':16} {statistics.median(rates):8,.0f} "
+                f"frames/s; last tenth to first, time per frame {statistics.median(ratios):.2f} ({min(ratios):.2f} to "
+                f"{max(ratios):.2f}); memory {min(grown):+.0f} to {max(grown):+.0f} MiB from second tenth to last"
+            )
+
+
+def _tenths(ours: Bench, frames: int) -> tuple[float, float, float]:
+    """Return frames/s of ten series in one capture, time per frame of the last to the first, and MiB added since."""
+    with ours.file():
+        rates, held = zip(*((ours.acquire(frames), ours.resident()) for _ in range(10)), strict=True)
+        assert ours.missing(True) == 0, "frames are missing"
+    for name in glob.glob(os.path.join(glob.escape(ours.directory), "*_part*.h5")):
+        os.unlink(name)
+    return statistics.harmonic_mean(rates), rates[0] / rates[-1], held[-1] - held[1]
+
+
 def main() -> None:
     """Run all, or some."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -117,6 +147,8 @@ def main() -> None:
         load(40_000 if quick else 80_000)
     if "rate" in wanted:
         rate(5 if quick else 60)
+    if "length" in wanted:
+        length(100_000 if quick else 500_000, 5)
 
 
 if __name__ == "__main__":

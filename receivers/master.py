@@ -84,6 +84,11 @@ class Template:
         with h5py.File(io.BytesIO(content)) as file:
             self._places = _places(file)
 
+    @property
+    def datasets(self) -> list[str]:
+        """The paths of those that show rows of parts."""
+        return list(self._places)
+
     @classmethod
     def of(cls, part: h5py.File) -> Template:
         """Return that of an open part."""
@@ -94,8 +99,12 @@ class Template:
             return cls(file.id.get_file_image())
 
     def rows(self, part: h5py.File, frames: int) -> dict[str, int]:
-        """Return the datasets of an open part that do not have `frames` rows, and how many they have."""
-        return {path: rows for path in self._places if (rows := len(part[path])) != frames}
+        """Return the datasets of an open part that do not have `frames` rows, and how many they have.
+
+        One that is not there reads as the fill value, row by row.
+        """
+        there = (path for path in self._places if path in part)
+        return {path: rows for path in there if (rows := len(part[path])) != frames}
 
     def parts(self) -> list[Part]:
         """Return the parts that are shown, in the order of their frames."""

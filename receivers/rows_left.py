@@ -50,7 +50,7 @@ def chunks_of(dataset: h5py.Dataset) -> Iterator[Span]:
 def last_written(detector: h5py.Group, frames: int) -> int:
     """Drop frames at the end whose rows were made and never filled, or whose spectra were not."""
     spectra = detector["data_raw" if "data_raw" in detector else "data"]
-    before = _before(detector)
+    before = frames_before(detector)
     while frames:
         first = max(0, frames - ROWS_AT_ONCE)
         rows = slice(first, frames)
@@ -74,7 +74,7 @@ def last_written(detector: h5py.Group, frames: int) -> int:
     return frames
 
 
-def _before(detector: h5py.Group) -> int:
+def frames_before(detector: h5py.Group) -> int:
     """Return how many frames of the capture are in the parts before this one; 0 in a file that is all of it."""
     numbers = detector["frame_number"]
     for span in chunks_of(numbers):
@@ -114,5 +114,5 @@ def series_left(detector: h5py.Group, frames: int) -> tuple[list[SeriesFound], i
             count[0] += int(of.sum())
             count[1] += int(missing[of].sum())
             count[2] = max(count[2], int(numbers[of].max()))
-    first = min(counts) if counts and _before(detector) else 0
+    first = min(counts) if counts and frames_before(detector) else 0
     return [SeriesFound(index, *counts[index]) for index in sorted(counts)], first, last_time

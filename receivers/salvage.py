@@ -116,7 +116,7 @@ def salvage(finding: Finding, target: Path, author: str, tell: Tell = lambda wha
         _check_writer(target)
     elif os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, "exists already", str(target))
-    _check_room(target.parent)
+    check_room(target.parent)
     if in_place and not finding.survey.broken:
         mend(target)
         _finish(finding, target, author)
@@ -144,7 +144,8 @@ def _check_writer(path: Path) -> None:
             raise BusyError(f"is still being written: {writer}")
 
 
-def _check_room(directory: Path) -> None:
+def check_room(directory: Path) -> None:
+    """OSError if there is less free than HDF5 needs to write."""
     free = shutil.disk_usage(directory).free
     if free < SPARE:
         raise OSError(errno.ENOSPC, f"only {free} bytes are free there, {SPARE} are needed", str(directory))
@@ -253,27 +254,32 @@ def _correct_series(file: h5py.File, found: Survey) -> None:
 
 
 def _note(file: h5py.File, finding: Finding, author: str) -> None:
-    now = datetime.now(timezone.utc)
     found = finding.survey
-    entry = file[ENTRY]
     if not found.end_time and found.last_time:
-        _write_time(entry, "end_time", datetime.fromtimestamp(found.last_time, timezone.utc))
+        end = datetime.fromtimestamp(found.last_time, timezone.utc).isoformat(timespec="milliseconds")
+        write_time(file[ENTRY], "end_time", end)
+    note(file, finding.path.name, finding.done, found.frames, author)
+
+
+def note(file: h5py.File, name: str, done: list[str], frames: int, author: str) -> None:
+    """Let a file say that it was made of the file `name` by `author`, what was done, and how many frames it has."""
     number = 0
-    name = NOTE
-    while name in file:
+    place = NOTE
+    while place in file:
         number += 1
-        name = f"{NOTE}_{number}"
-    note = file.create_group(name)
-    note.attrs["NX_class"] = "NXnote"
-    note["author"] = author
-    note["date"] = now.isoformat(timespec="milliseconds")
-    note["file_name"] = finding.path.name
-    note["description"] = "Salvaged after a crash: " + "; ".join(finding.done)
-    note["frames_kept"] = found.frames
+        place = f"{NOTE}_{number}"
+    group = file.create_group(place)
+    group.attrs["NX_class"] = "NXnote"
+    group["author"] = author
+    group["date"] = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    group["file_name"] = name
+    group["description"] = "Salvaged after a crash: " + "; ".join(done)
+    group["frames_kept"] = frames
 
 
-def _write_time(entry: h5py.Group, name: str, time: datetime) -> None:
-    text = np.bytes_(time.isoformat(timespec="milliseconds"))
+def write_time(entry: h5py.Group, name: str, time: str) -> None:
+    """Write an ISO 8601 time into an entry."""
+    text = np.bytes_(time)
     if name in entry:
         entry[name][()] = text
     else:

@@ -14,8 +14,10 @@ from rich.table import Table
 from xsp3ioc import __version__
 from xsp3ioc.file_command import write_json
 from xsp3ioc.receivers.paths import describe
+from xsp3ioc.receivers.remaster import MasterFinding, examine_parts, salvage_parts, shows_parts
 from xsp3ioc.receivers.salvage import BusyError, Finding, examine, salvage
 from xsp3ioc.receivers.survey import NothingLeftError, NotOursError
+from xsp3ioc.salvage_parts import report_parts, show_parts
 
 FINE, NOTHING, REFUSED = 0, 1, 2
 """Exit codes: well or salvaged; nothing to save; not ours, still being written, or not to be read or written."""
@@ -31,9 +33,16 @@ def main(arguments: list[str]) -> int:
     target = options.file if options.in_place else options.output or default_target(options.file)
     try:
         with _Shown(console) as shown:
-            finding = examine(options.file, shown.tell)
-            if not finding.well and not options.dry_run:
-                salvage(finding, target, f"xsp3ioc salvage {__version__}", shown.tell)
+            finding: Finding | MasterFinding
+            author = f"xsp3ioc salvage {__version__}"
+            if shows_parts(options.file):
+                finding = examine_parts(options.file, shown.tell)
+                if not finding.well and not options.dry_run:
+                    salvage_parts(finding, target, None if options.in_place else default_target, author, shown.tell)
+            else:
+                finding = examine(options.file, shown.tell)
+                if not finding.well and not options.dry_run:
+                    salvage(finding, target, author, shown.tell)
     except KeyboardInterrupt:
         sys.stderr.write("xsp3ioc salvage: interrupted; no copy is left behind\n")
         return INTERRUPTED
@@ -45,7 +54,10 @@ def main(arguments: list[str]) -> int:
         return _refuse(options, REFUSED, describe(error, str(options.file)))
     written = None if finding.well or options.dry_run else target
     if options.json:
-        write_json("salvage", FINE, report(finding, written))
+        told = report_parts(finding, written) if isinstance(finding, MasterFinding) else report(finding, written)
+        write_json("salvage", FINE, told)
+    elif isinstance(finding, MasterFinding):
+        show_parts(finding, written, console)
     else:
         _show(finding, written, console)
     return FINE

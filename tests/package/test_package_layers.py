@@ -28,8 +28,8 @@ TANGO_FACE_STARTER = {"service"}
 
 H5PY_MODULES = {
     "attributes", "check", "chunks", "compression", "copy_checks", "entries", "facts", "master", "nexus", "opening",
-    "parts", "performance", "reader", "rebuild", "recorded", "rows", "rows_left", "salvage", "series_table",
-    "summary", "survey", "virtual",
+    "parts", "performance", "reader", "rebuild", "recorded", "remaster", "rows", "rows_left", "salvage",
+    "series_table", "summary", "survey", "virtual",
 }  # fmt: skip
 """The writer and the file tools."""
 

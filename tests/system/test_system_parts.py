@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import h5py
@@ -128,3 +131,47 @@ def test_a_killed_writer_leaves_what_was_flushed(start_rig):
     assert rig.ca.put_status("capture") == ECA_PUTFAIL
     assert Written(path).frames == 40
     assert Written(os.path.join(rig.files, names(path)[-1])).frames == 10
+
+
+def tool(command, *arguments):
+    """A command on files, in a process of its own."""
+    words = [sys.executable, "-m", "xsp3ioc", command, *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("swmr", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_capture_whose_server_was_killed_gets_a_whole_master(start_rig, swmr):
+    rig = start_rig()
+    path = rig.capture("salvaged", HDF1__FramesPerPart=300, HDF1__SWMRMode=swmr)
+    assert rig.acquire(30) == ECA_NORMAL
+    rig.begin(1_000_000, 0.001)
+    rig.ca.wait_above("HDF1:NumCaptured_RBV", 650)
+    refused = tool("salvage", path)
+    assert refused.returncode == 2
+    assert "still being written" in refused.stderr
+    captured = rig.ca.get("HDF1:NumCaptured_RBV")
+    (writer,) = rig.server.children()
+    os.kill(rig.server.process.pid, signal.SIGKILL)
+    os.kill(writer, signal.SIGKILL)
+    for desk in rig._desks:
+        desk.end()
+    rig.server.stop()
+    before = Written(path).frames
+    assert tool("check", "-q", path).returncode == 1
+    done = tool("salvage", path, "--json")
+    assert done.returncode == 0, done
+    told = json.loads(done.stdout)
+    assert told["frames"] >= captured
+    assert [one["frames"] for one in told["parts"][:-1]] == [300] * (len(told["parts"]) - 1)
+    assert told["frames_gone"] == 0
+    assert len(told["left_out"]) <= 1, "one that had just been begun"
+    assert Written(path).frames == before, "the old one is as it was"
+    written = Written(told["written"])
+    assert written.frames == told["frames"]
+    written.check(rig.settings, 0.001)
+    np.testing.assert_array_equal(written["series_index"], np.arange(written.frames) >= 30)
+    checked = tool("check", told["written"])
+    assert checked.returncode == 0, checked.stdout
+    assert tool("salvage", path, "--in-place").returncode == 0
+    assert Written(path).frames == told["frames"]
+    assert "is well" in tool("salvage", path).stdout
