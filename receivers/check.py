@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.receivers import layout
-from xsp3ioc.receivers.checked_rows import Rows, Settings
+from xsp3ioc.receivers.checked_rows import CheckedRows, Settings, blocks_of
 from xsp3ioc.receivers.copy_checks import AttributeCheck, LinkCheck
-from xsp3ioc.receivers.count_checks import CountCheck, DeadTimeCheck, ScalerCheck, Sums
+from xsp3ioc.receivers.count_checks import CountCheck, DeadTimeCheck, ScalerCheck, SpectrumSums
 from xsp3ioc.receivers.derived_check import DerivedCheck
 from xsp3ioc.receivers.findings import ERROR, WARNING, Check
 from xsp3ioc.receivers.frame_checks import NumberCheck, StatusCheck, TimeCheck
@@ -25,8 +25,6 @@ from xsp3ioc.receivers.reader import CLOSED, NOT_CLOSED, SWMR, WRITING, Detector
 from xsp3ioc.receivers.series_check import SeriesCheck
 from xsp3ioc.stream.messages import EVENT_WIDTH
 
-ROWS = 2048
-"""Rows that are looked at together; two chunks of them."""
 REQUIRED = {
     "clock_ticks", "reset_ticks", "reset_count", "all_events", "all_good", "window1", "window2", "pileup",
     "total_ticks", "event_width", "dead_time_correction", "dead_time_percent", "output_count_rate",
@@ -40,8 +38,8 @@ Tell = Callable[[int, int], None]
 """Takes how many of how many frames are done."""
 
 
-class Part(Protocol):
-    """One of the checks."""
+class Summing(Protocol):
+    """One of the checks, which sums up in the end."""
 
     check: Check
 
@@ -127,7 +125,7 @@ class _Examination:
         self._tell(0, frames)
         for first, count in blocks_of(0, frames):
             self._block(first, count)
-        parts: list[Part] = [
+        parts: list[Summing] = [
             self._status, self._numbers, self._series, self._times, self._scalers, self._counts, self._dead_time,
             self._derived, self._attributes, self._links,
         ]  # fmt: skip
@@ -146,7 +144,7 @@ class _Examination:
 
     def _block(self, first: int, count: int) -> None:
         rows = self._rows(first, count)
-        sums = Sums.empty(count, self._file.channels)
+        sums = SpectrumSums.empty(count, self._file.channels)
         failed = partial(self._fail, "spectra")
         for begin, spectra in self._file.parts(first, count, failed):
             sums.fill(begin - first, spectra, self._settings)
@@ -160,7 +158,7 @@ class _Examination:
         self._derived.rows(rows, frames)
         self._attributes.rows(rows, frames)
 
-    def _rows(self, first: int, count: int) -> Rows:
+    def _rows(self, first: int, count: int) -> CheckedRows:
         """Read all columns; one that cannot be read is found, and left out."""
         values = {}
         for name in self._file.columns:
@@ -174,9 +172,9 @@ class _Examination:
                 behind = int(self._file.read("series_index", first + count, 1)[0]) - first_series
         if "series_index" in values:
             values["series_index"] = values["series_index"].astype(np.int64) - first_series
-        return Rows(first, count, values, number, behind)
+        return CheckedRows(first, count, values, number, behind)
 
-    def _compare_corrected(self, rows: Rows, first: int, raw: NDArray[np.unsignedinteger]) -> None:
+    def _compare_corrected(self, rows: CheckedRows, first: int, raw: NDArray[np.unsignedinteger]) -> None:
         """Compare `data` with `data_raw` times the factors, in a file that has both."""
         factors = rows.values.get("dead_time_correction")
         if self._file.data == self._file.raw or factors is None:
@@ -193,14 +191,6 @@ class _Examination:
     def _fail(self, what: str, error: BaseException, first: int, count: int) -> None:
         finding = self._readable.find(ERROR, f"{what} cannot be read", str(error).partition("\n")[0])
         finding.mark(first, np.ones(count, np.bool_))
-
-
-def blocks_of(first: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Yield first row and number of rows of the blocks in which rows `first` to `stop` - 1 are looked at."""
-    while first < stop:
-        count = min(ROWS - first % ROWS, stop - first)
-        yield first, count
-        first += count
 
 
 def _settings(file: DetectorFile) -> Settings:

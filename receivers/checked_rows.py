@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,12 @@ from numpy.typing import NDArray
 
 from xsp3ioc.receivers.findings import ERROR, WARNING, Check
 from xsp3ioc.receivers.reader import EXACT_WIDTH
+from xsp3ioc.receivers.rows import ROWS
 from xsp3ioc.stream.formulas import Scaler
 from xsp3ioc.stream.messages import SCALERS, FrameStatus
+
+ROWS_AT_ONCE = 2 * ROWS
+"""Rows that are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Rows:
+class CheckedRows:
     """Consecutive frames of a file without their spectra."""
 
     first: int
@@ -122,3 +127,11 @@ class Rows:
         later = self.later if flags.ndim == 1 else self.later[:, np.newaxis]
         check.mark(severity, text, self.first, flags & ~later, example)
         check.mark(WARNING, f"{text}, or settings changed after the first series", self.first, flags & later, example)
+
+
+def blocks_of(first: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield first row and number of rows of the blocks in which rows `first` to `stop` - 1 are looked at."""
+    while first < stop:
+        count = min(ROWS_AT_ONCE - first % ROWS_AT_ONCE, stop - first)
+        yield first, count
+        first += count

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xsp3ioc.receivers.check import blocks_of
-from xsp3ioc.receivers.checked_rows import Rows
+from xsp3ioc.receivers.checked_rows import CheckedRows, blocks_of
 from xsp3ioc.receivers.frame_checks import NumberCheck
 from xsp3ioc.receivers.layout import DETECTOR
 from xsp3ioc.receivers.opening import FAILURES, USUAL_PERIOD
@@ -149,7 +148,7 @@ def contents(
         status_counts = np.zeros(256, np.int64)
         tell(0, last - first)
         for begin, count in blocks_of(first, last):
-            rows = Rows(begin, count, _values(file, begin, count))
+            rows = CheckedRows(begin, count, _values(file, begin, count))
             numbers.rows(rows)
             status_counts += np.bincount(rows.values.get("frame_status", np.zeros(count, np.uint8)), minlength=256)
             _add(found, rows, file.clock_period or USUAL_PERIOD)
@@ -195,7 +194,7 @@ def _values(file: DetectorFile, first: int, count: int) -> dict[str, NDArray]:
     return values
 
 
-def _add(found: Contents, rows: Rows, clock: float) -> None:
+def _add(found: Contents, rows: CheckedRows, clock: float) -> None:
     """Add the scalers of some rows, over all and over time."""
     shape, valid = (rows.count, found.channels), rows.valid
     good = rows.values.get("all_good", np.zeros(shape)).astype(np.float64)
@@ -213,7 +212,7 @@ def _add(found: Contents, rows: Rows, clock: float) -> None:
         np.add.at(getattr(found.over_time, name), points, value[valid])
 
 
-def _add_spectra(found: Contents, file: DetectorFile, rows: Rows) -> None:
+def _add_spectra(found: Contents, file: DetectorFile, rows: CheckedRows) -> None:
     valid = rows.valid
 
     def unreadable(error: Exception, first: int, count: int) -> None:

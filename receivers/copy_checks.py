@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xsp3ioc.receivers import layout
 from xsp3ioc.receivers.attributes import ALWAYS, DRIVER, KINDS, convert
-from xsp3ioc.receivers.checked_rows import Rows
+from xsp3ioc.receivers.checked_rows import CheckedRows
 from xsp3ioc.receivers.derived_check import same
 from xsp3ioc.receivers.findings import ERROR, WARNING, Check
 from xsp3ioc.receivers.opening import FAILURES, OURS, decoded
@@ -70,7 +70,7 @@ class AttributeCheck:
                 else:
                     self._attributes.append((dataset, column, channel))
 
-    def rows(self, rows: Rows, frames: Frames | None) -> None:
+    def rows(self, rows: CheckedRows, frames: Frames | None) -> None:
         """Look at the next rows; `frames` are the same, if they are known."""
         if self._file.layout != OURS:
             self._count_ids(rows)
@@ -87,7 +87,7 @@ class AttributeCheck:
             value = convert(text, dataset.dtype)
             self._compare(rows, dataset, np.full(rows.count, value, dataset.dtype))
 
-    def _compare(self, rows: Rows, dataset: h5py.Dataset, expected: NDArray) -> None:
+    def _compare(self, rows: CheckedRows, dataset: h5py.Dataset, expected: NDArray) -> None:
         name = dataset.name.removeprefix(f"{layout.INSTRUMENT}/")
         try:
             found = dataset[rows.first : rows.first + rows.count]
@@ -102,7 +102,7 @@ class AttributeCheck:
             lambda i: f"{found[i]} instead of {expected[i]}" if i < len(found) else "there is none",
         )  # fmt: skip
 
-    def _count_ids(self, rows: Rows) -> None:
+    def _count_ids(self, rows: CheckedRows) -> None:
         """Look whether unique ids count on; areaDetector's first one may be of an erased frame, and negative."""
         attributes = self._file.attributes
         if attributes is None or "NDArrayUniqueId" not in attributes:

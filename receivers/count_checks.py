@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xsp3ioc.receivers.checked_rows import Rows, Settings
+from xsp3ioc.receivers.checked_rows import CheckedRows, Settings
 from xsp3ioc.receivers.derived_check import RELATIVE
 from xsp3ioc.receivers.findings import ERROR, WARNING, Check
 from xsp3ioc.stream.formulas import Scaler, dead_time_factors, dead_time_percent
@@ -28,7 +28,7 @@ RESET_SPREAD = 8.0
 
 
 @dataclass(frozen=True)
-class Sums:
+class SpectrumSums:
     """Of each spectrum of some rows, (rows, channels); 0 where `read` is not set."""
 
     read: NDArray[np.bool_]
@@ -40,7 +40,7 @@ class Sums:
     """(2, rows, channels)."""
 
     @classmethod
-    def empty(cls, rows: int, channels: int) -> Sums:
+    def empty(cls, rows: int, channels: int) -> SpectrumSums:
         """Return it for rows that are still to be read."""
         shape = rows, channels
         return cls(np.zeros(rows, np.bool_), *(np.zeros(one, np.uint64) for one in (shape, shape, (2, *shape))))
@@ -78,7 +78,7 @@ class CountCheck:
         self._spectra = 0
         self._compared = {"their totals"}
 
-    def rows(self, rows: Rows, sums: Sums) -> None:
+    def rows(self, rows: CheckedRows, sums: SpectrumSums) -> None:
         """Look at the next rows and their spectra."""
         values, settings, severity = rows.values, self._settings, self._settings.severity
         read = sums.read[:, np.newaxis]
@@ -131,7 +131,7 @@ class ScalerCheck:
         self._resets: NDArray[np.float64] = np.zeros(1)
         self._reset_ticks: NDArray[np.float64] = np.zeros(1)
 
-    def rows(self, rows: Rows) -> None:
+    def rows(self, rows: CheckedRows) -> None:
         """Look at the next rows."""
         if "clock_ticks" not in rows.values:
             return
@@ -161,7 +161,7 @@ class ScalerCheck:
             markers = rows.values["markers"]
             mark(WARNING, "bits that no marker has", rows.first, markers > MARKERS, lambda i: f"{markers[i]:#x}")
 
-    def _compare_resets(self, rows: Rows, resets: NDArray[np.int64], ticks: NDArray[np.int64]) -> None:
+    def _compare_resets(self, rows: CheckedRows, resets: NDArray[np.int64], ticks: NDArray[np.int64]) -> None:
         """Compare how long a reset takes with how long it has taken so far, on each channel."""
         self._resets = self._resets + resets.sum(axis=0)
         self._reset_ticks = self._reset_ticks + ticks.sum(axis=0)
@@ -192,7 +192,7 @@ class DeadTimeCheck:
         self._range: tuple[float, float] | None = None
         self._widths: tuple[int, NDArray] | None = None
 
-    def rows(self, rows: Rows) -> None:
+    def rows(self, rows: CheckedRows) -> None:
         """Look at the next rows."""
         factors, widths = rows.values.get("dead_time_correction"), rows.widths(self._settings)
         if factors is None:
@@ -225,7 +225,7 @@ class DeadTimeCheck:
             mark(WARNING, "dead all the time: no correction is possible", rows.first, blind)
         self._compare_widths(rows, widths)
 
-    def _compare_widths(self, rows: Rows, widths: NDArray) -> None:
+    def _compare_widths(self, rows: CheckedRows, widths: NDArray) -> None:
         """One width per series, and in the first that of the file's settings."""
         series = rows.values.get("series_index")
         if series is None or not self._ours:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xsp3ioc.receivers.checked_rows import Rows, Settings
+from xsp3ioc.receivers.checked_rows import CheckedRows, Settings
 from xsp3ioc.receivers.findings import ERROR, Check
 from xsp3ioc.receivers.layout import DETECTOR_COLUMNS
 from xsp3ioc.receivers.rows import Frames
@@ -29,7 +29,7 @@ class DerivedCheck:
         self._settings = settings
         self._names: set[str] = set()
 
-    def frames_of(self, rows: Rows) -> Frames | None:
+    def frames_of(self, rows: CheckedRows) -> Frames | None:
         """Return the rows as the writer had them; None if something that it takes is not there."""
         values, clock = rows.values, self._settings.clock_period
         widths = rows.widths(self._settings)
@@ -45,7 +45,7 @@ class DerivedCheck:
             widths, EVENT_WIDTH if self._settings.event_width_model else LIBRARY,
         )  # fmt: skip
 
-    def rows(self, rows: Rows, frames: Frames | None) -> None:
+    def rows(self, rows: CheckedRows, frames: Frames | None) -> None:
         """Look at the next rows; `frames` are the same."""
         if frames is None:
             return

@@ -16,12 +16,14 @@ import numpy as np
 
 from xsp3ioc import __version__
 from xsp3ioc.receivers.entries import TEXT, put, set_unit, tell
-from xsp3ioc.receivers.layout import CONFIG, DATA, DETECTOR, ENTRY, INSTRUMENT
+from xsp3ioc.receivers.layout import CONFIG, DATA, DETECTOR, END_TIME, ENTRY, INSTRUMENT
 from xsp3ioc.stream.messages import Capture, Header
 
 PROGRAM = "xsp3ioc"
 HDF5 = str(h5py.version.hdf5_version)
 """Version of the library."""
+TIME_LENGTH = 32
+"""Bytes of an ISO 8601 time: of fixed length where it is written later."""
 UNKNOWN_UNIT = "unknown"
 """Of a number whose unit nobody has told."""
 
@@ -77,6 +79,19 @@ def iso(time: float | None = None) -> str:
     """Return a time (s since 1970, UTC; None: now) as ISO 8601 says it."""
     moment = datetime.now(timezone.utc) if time is None else datetime.fromtimestamp(time, timezone.utc)
     return moment.isoformat(timespec="milliseconds")
+
+
+def create_end_time(file: h5py.File) -> None:
+    """Make room for the time when the file is closed; empty until then."""
+    dataset = file.create_dataset(END_TIME, (), f"S{TIME_LENGTH}")
+    dataset.attrs["long_name"] = "When the file was closed; empty: it was not"
+
+
+def write_end_time(file: h5py.File, when: str = "") -> None:
+    """Say when the file was closed, as ISO 8601 says it; empty: now."""
+    if END_TIME not in file:
+        create_end_time(file)
+    file[END_TIME][()] = np.bytes_(when or iso())
 
 
 FACTS = [

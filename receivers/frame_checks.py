@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xsp3ioc.receivers.checked_rows import Rows, Settings
+from xsp3ioc.receivers.checked_rows import CheckedRows, Settings
 from xsp3ioc.receivers.findings import ERROR, WARNING, Check
 from xsp3ioc.stream.messages import FrameStatus
 
@@ -28,7 +28,7 @@ class StatusCheck:
         self.check = Check("status", "every frame is there")
         self.counts: Counter[int] = Counter()
 
-    def rows(self, rows: Rows) -> None:
+    def rows(self, rows: CheckedRows) -> None:
         """Look at the next rows."""
         status = rows.values.get("frame_status")
         if status is None:
@@ -62,7 +62,7 @@ class NumberCheck:
         self._number = 0
         self._before: tuple[int, int] | None = None
 
-    def rows(self, rows: Rows) -> None:
+    def rows(self, rows: CheckedRows) -> None:
         """Look at the next rows."""
         self._number = rows.number
         expected = rows.number + np.arange(rows.first, rows.first + rows.count)
@@ -108,7 +108,7 @@ class NumberCheck:
             left_out[place] = len(between) < step[place] - 1 or bool(between.any())
         return left_out
 
-    def _describe(self, rows: Rows, series: NDArray[np.int64], begins: NDArray[np.intp]) -> None:
+    def _describe(self, rows: CheckedRows, series: NDArray[np.int64], begins: NDArray[np.intp]) -> None:
         self.count += len(begins)
         valid, times = rows.valid, rows.values.get("time_stamp")
         for begin, stop in zip([0, *begins], [*begins, rows.count], strict=True):
@@ -147,7 +147,7 @@ class TimeCheck:
         """Time, series and number of the last frame that has a time."""
         self._compared = 0
 
-    def rows(self, rows: Rows) -> None:
+    def rows(self, rows: CheckedRows) -> None:
         """Look at the next rows."""
         times = rows.values.get("time_stamp")
         if times is None:
@@ -180,7 +180,7 @@ class TimeCheck:
         self._last = float(found[0][-1]), int(found[1][-1]), int(found[2][-1])
 
     def _compare(
-        self, rows: Rows, places: NDArray[np.intp], step: NDArray[np.float64], next_one: NDArray[np.bool_]
+        self, rows: CheckedRows, places: NDArray[np.intp], step: NDArray[np.float64], next_one: NDArray[np.bool_]
     ) -> None:
         """Compare the steps from frame to frame with their ticks."""
         settings = self._settings

@@ -21,6 +21,9 @@ SERIES = f"{DETECTOR}/series"
 ATTRIBUTES = "/entry/instrument/NDAttributes"
 PERFORMANCE = "/entry/instrument/performance"
 DATA = "/entry/data"
+END_TIME = f"{ENTRY}/end_time"
+SALVAGED = f"{ENTRY}/salvaged"
+"""Where a file says that it was salvaged: when, by what, and what was done."""
 
 DATA_ATTRIBUTES = {
     "signal": np.int32(1),

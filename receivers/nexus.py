@@ -16,7 +16,7 @@ from xsp3ioc.receivers import layout
 from xsp3ioc.receivers.attributes import AttributeDatasets
 from xsp3ioc.receivers.chunks import SpectraFile
 from xsp3ioc.receivers.compression import FILTERS
-from xsp3ioc.receivers.facts import HDF5, PROGRAM, create_facts, describe_facts, iso
+from xsp3ioc.receivers.facts import HDF5, PROGRAM, create_end_time, create_facts, describe_facts, iso, write_end_time
 from xsp3ioc.receivers.paths import in_place, provisional, replace
 from xsp3ioc.receivers.performance import Performance
 from xsp3ioc.receivers.receiver import last_frame, part_of
@@ -29,9 +29,6 @@ log = logging.getLogger(__name__)
 
 abandoned: list[NexusFile] = []
 """Files that were given up; they must not be closed, not even by the garbage collector."""
-
-TIME_LENGTH = 32
-"""Bytes of an ISO 8601 time: of fixed length where it is written later."""
 
 CHUNK_CACHE = 1 << 17
 """Bytes per dataset: the chunk being filled. HDF5's own 8 MiB (2.0) for each of our many columns are never read."""
@@ -72,12 +69,12 @@ class NexusFile:
         """Number of its first frame here, and the row of that."""
         self._frames_wanted = 0
         self._described = False
-        # The earliest format, flushed now and then, opens after a crash; later ones do not, but SWMR needs one.
-        version: Any = ("v110", "v110") if capture.swmr else "earliest"
         name = provisional(path, capture.overwrite)
         self.inode = claim(name)
         try:
-            self._file = h5py.File(name, "w", libver=version, locking="best-effort", rdcc_nbytes=CHUNK_CACHE)
+            self._file = h5py.File(
+                name, "w", libver=version(capture.swmr), locking="best-effort", rdcc_nbytes=CHUNK_CACHE
+            )
         except BaseException:
             os.unlink(name)
             raise
@@ -188,7 +185,7 @@ class NexusFile:
         self._finish()
 
     def _finish(self) -> None:
-        self._end_time[()] = np.bytes_(iso())
+        write_end_time(self._file)
         self._file.flush()  # what cannot be written any more fails here, and not in the middle of HDF5's close
         self._file.close()
 
@@ -243,8 +240,7 @@ class NexusFile:
         self._performance = Performance(file[layout.PERFORMANCE], channels * capture.bins * 4)
         create_facts(file, capture)
         add_channel_groups(file, channels)
-        self._end_time = file.create_dataset(f"{layout.ENTRY}/end_time", (), f"S{TIME_LENGTH}")
-        self._end_time.attrs["long_name"] = "When the file was closed; empty: it was not"
+        create_end_time(file)
         for name, target in layout.LINKS.items():
             file[name] = file[target]
 
@@ -257,6 +253,12 @@ class NexusFile:
         """Return why the running series ends with the file."""
         wanted = self._frames_wanted
         return "complete" if wanted and self._next >= wanted else "file full" if self.full else "file closed"
+
+
+def version(swmr: bool) -> Any:
+    """Return in which versions of the format a file is written."""
+    # The earliest format, flushed now and then, opens after a crash; later ones do not, but SWMR needs one.
+    return ("v110", "v110") if swmr else "earliest"
 
 
 def claim(path: str) -> tuple[int, int]:
@@ -274,5 +276,3 @@ def claim(path: str) -> tuple[int, int]:
     finally:
         for descriptor in held:
             os.close(descriptor)
-
-

@@ -9,10 +9,8 @@ from collections.abc import Callable
 
 import h5py
 import msgspec
-import numpy as np
 
-from xsp3ioc.receivers.facts import iso
-from xsp3ioc.receivers.layout import ENTRY
+from xsp3ioc.receivers.facts import write_end_time
 from xsp3ioc.receivers.master import Part, Template, parts_of, put
 from xsp3ioc.receivers.nexus import NexusFile, abandoned
 from xsp3ioc.receivers.opening import FAILURES
@@ -215,7 +213,7 @@ class PartFiles:
 
     def _show(self, last: bool = False) -> None:
         """Make the master anew."""
-        put(self._template.master(self._parts, _end if last else None), self.path, True)
+        put(self._template.master(self._parts, write_end_time if last else None), self.path, True)
         self._finished(self.path)
 
     def _try_to_show(self) -> None:
@@ -243,11 +241,6 @@ def open_file(
         with contextlib.suppress(OSError):
             os.unlink(name)
     return file
-
-
-def _end(file: h5py.File) -> None:
-    """Write what is known at the end."""
-    file[f"{ENTRY}/end_time"][()] = np.bytes_(iso())
 
 
 def opens(path: str) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from h5py import h5z
 from numpy.typing import NDArray
 
-from xsp3ioc.receivers.layout import ATTRIBUTES, CONFIG, DETECTOR, DETECTOR_COLUMNS, SERIES
+from xsp3ioc.receivers.layout import ATTRIBUTES, CONFIG, DETECTOR, DETECTOR_COLUMNS, END_TIME, SALVAGED, SERIES
 from xsp3ioc.receivers.opening import (
     AREA_DETECTOR,
     FAILURES,
@@ -74,7 +74,7 @@ class DetectorFile:
             self.channels, self.bins = self.raw.shape[1:]
             lengths = [len(self.raw), *(len(dataset) for column in self.columns.values() for dataset in column)]
             self.frames = min(lengths)
-            self.end_time = text(self._file.get("/entry/end_time"))
+            self.end_time = text(self._file.get(END_TIME))
             self.state = self._state(swmr)
         except BaseException:
             self._file.close()
@@ -110,7 +110,7 @@ class DetectorFile:
     def salvaged(self) -> str:
         """What was done to make it a good file after a crash; empty if nothing was."""
         try:
-            note = self._file["/entry/salvaged"]
+            note = self._file[SALVAGED]
             return " ".join(" ".join(text(one).split()) for one in note.values())
         except (AttributeError, *FAILURES):
             return ""

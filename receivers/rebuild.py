@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
 
 import h5py
 import hdf5plugin
 
 from xsp3ioc.receivers.layout import LINKS
-from xsp3ioc.receivers.nexus import claim
+from xsp3ioc.receivers.nexus import claim, version
 from xsp3ioc.receivers.opening import FAILURES
 from xsp3ioc.receivers.rows_left import Span
 from xsp3ioc.receivers.survey import Survey, per_frame
@@ -27,7 +26,6 @@ def rebuild(source: h5py.File, path: str, found: Survey, swmr: bool, tell: Tell 
     Chunks are copied as they are. Frames that cannot be read have no chunk, and read as the fill value; datasets that
     are lost are left out. `swmr`: in the format of files that are read while they are written. OSError.
     """
-    version: Any = ("v110", "v110") if swmr else "earliest"
     datasets = per_frame(source)
     total, done = sum(min(len(dataset), found.frames) for dataset in datasets.values()), 0
 
@@ -52,7 +50,7 @@ def rebuild(source: h5py.File, path: str, found: Survey, swmr: bool, tell: Tell 
                     group.copy(key, target, key)
 
     claim(path)
-    with h5py.File(path, "w", libver=version, locking="best-effort") as file:
+    with h5py.File(path, "w", libver=version(swmr), locking="best-effort") as file:
         fill(source, file, "")
         for name, thing in LINKS.items():
             if name in source and thing in file:

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import h5py
 
+from xsp3ioc.receivers.facts import write_end_time
 from xsp3ioc.receivers.holders import writer_of
-from xsp3ioc.receivers.layout import DETECTOR, ENTRY
+from xsp3ioc.receivers.layout import DETECTOR, END_TIME
 from xsp3ioc.receivers.master import Part, Template, is_master, put
 from xsp3ioc.receivers.opening import FAILURES
 from xsp3ioc.receivers.reader import text
 from xsp3ioc.receivers.rows_left import frames_before
-from xsp3ioc.receivers.salvage import BusyError, Finding, Tell, check_room, examine, note, salvage, write_time
+from xsp3ioc.receivers.salvage import BusyError, Finding, Tell, check_room, examine, note, salvage
 from xsp3ioc.receivers.superblock import Mended, NotHdf5Error
 from xsp3ioc.receivers.survey import NothingLeftError, NotOursError, per_frame
 from xsp3ioc.stream.messages import part_name
@@ -159,7 +160,7 @@ def _shown_before(path: Path, found: MasterFinding) -> tuple[list[Part], Templat
         template = Template(content)
         parts = template.parts()
         with h5py.File(path, "r", locking="best-effort") as file:
-            found.end_time = text(file.get(f"{ENTRY}/end_time"))
+            found.end_time = text(file.get(END_TIME))
     except FAILURES:
         found.done.append("make the master anew, as it is not there" if not path.exists() else
                           "make the master anew, as it is damaged")  # fmt: skip
@@ -194,7 +195,7 @@ def _look(file: Path, template: Template | None, latest: float, tell: Tell) -> t
     with contextlib.suppress(*FAILURES):
         with h5py.File(file, "r", locking="best-effort") as opened:
             lengths = {len(dataset) for dataset in per_frame(opened).values()}
-            if len(lengths) == 1 and lengths != {0} and text(opened.get(f"{ENTRY}/end_time")):
+            if len(lengths) == 1 and lengths != {0} and text(opened.get(END_TIME)):
                 (frames,) = lengths
                 rows = (template or Template.of(opened)).rows(opened, frames)
                 return PartFound(Part(file.name, frames, rows)), _times(file)[1] or latest
@@ -259,8 +260,7 @@ def _finish(file: h5py.File, found: MasterFinding, author: str) -> None:
     if not found.end_time:
         last = [part for part in found.parts if part.there][-1]
         with h5py.File(found.path.with_name(last.shown.name), "r", locking="best-effort") as part:
-            end = text(part.get(f"{ENTRY}/end_time"))
-        write_time(file[ENTRY], "end_time", end)
+            write_end_time(file, text(part.get(END_TIME)))
     note(file, found.path.name, found.done, found.frames, author)
 
 

@@ -12,7 +12,7 @@ from xsp3ioc.receivers.frame_files import FrameFiles
 from xsp3ioc.receivers.nexus import NexusFile
 from xsp3ioc.receivers.parts import PartFiles
 from xsp3ioc.receivers.rows import ROWS
-from xsp3ioc.stream.messages import Block, Capture, Header, reserve
+from xsp3ioc.stream.messages import Block, Capture, Header, reserve, row_bytes
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +20,6 @@ Open = NexusFile | PartFiles | FrameFiles
 
 INTERVAL = 0.2
 """s between two looks at the disk, if not much is written."""
-ROW_BYTES = 256
-"""Of a frame, and again of each of its channels, beside the spectra: about what scalers, rates, attributes take."""
 FILE_BYTES = 2 << 20
 """Of a file without frames, and of what HDF5 allocates ahead: more than they take."""
 FORGET = 0.8
@@ -35,7 +33,7 @@ class Room:
     def __init__(self, capture: Capture) -> None:
         self._capture = capture
         spectra = capture.channels * capture.bins * (12 if capture.corrected else 4)
-        row = (capture.channels + 1) * ROW_BYTES
+        row = row_bytes(capture.channels)
         self._frame = spectra + row + capture.each_frame * FILE_BYTES
         self._row = row
         chunk = frames_per_chunk(capture.channels, capture.bins, capture.frames, capture.chunk_frames)

@@ -7,15 +7,15 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
 
 import h5py
 import numpy as np
 
+from xsp3ioc.receivers.facts import iso, write_end_time
 from xsp3ioc.receivers.holders import writer_of
-from xsp3ioc.receivers.layout import DETECTOR, ENTRY, SERIES
+from xsp3ioc.receivers.layout import DETECTOR, SALVAGED, SERIES
 from xsp3ioc.receivers.opening import FAILURES
 from xsp3ioc.receivers.paths import hidden, keep, replace
 from xsp3ioc.receivers.rebuild import rebuild
@@ -24,11 +24,8 @@ from xsp3ioc.receivers.superblock import Mended, NotHdf5Error, mend
 from xsp3ioc.receivers.survey import NothingLeftError, NotOursError, Survey, per_frame, spectra_of, survey
 from xsp3ioc.stream.messages import FrameStatus
 
-NOTE = f"{ENTRY}/salvaged"
-"""Where a file says that it was salvaged, when, and what was done."""
 CRASHED = "crash"
 """Why a series ended that was not complete in the file, or had not ended."""
-TIME_LENGTH = 32
 COPY_BYTES = 64 << 20
 SPARE = 4 << 20
 """Bytes that must be free on the disk: HDF5 ends the process when it cannot write."""
@@ -199,7 +196,10 @@ def _copy_some(old: int, new: int) -> int:
     except OSError as error:
         if error.errno not in NO_RANGES:
             raise
-    return os.write(new, os.read(old, COPY_BYTES))
+    data = os.read(old, COPY_BYTES)
+    written = os.write(new, data)
+    os.lseek(old, written - len(data), os.SEEK_CUR)  # what was not taken comes again
+    return written
 
 
 def _finish(finding: Finding, path: Path, author: str) -> None:
@@ -256,31 +256,21 @@ def _correct_series(file: h5py.File, found: Survey) -> None:
 def _note(file: h5py.File, finding: Finding, author: str) -> None:
     found = finding.survey
     if not found.end_time and found.last_time:
-        end = datetime.fromtimestamp(found.last_time, timezone.utc).isoformat(timespec="milliseconds")
-        write_time(file[ENTRY], "end_time", end)
+        write_end_time(file, iso(found.last_time))
     note(file, finding.path.name, finding.done, found.frames, author)
 
 
 def note(file: h5py.File, name: str, done: list[str], frames: int, author: str) -> None:
     """Let a file say that it was made of the file `name` by `author`, what was done, and how many frames it has."""
     number = 0
-    place = NOTE
+    place = SALVAGED
     while place in file:
         number += 1
-        place = f"{NOTE}_{number}"
+        place = f"{SALVAGED}_{number}"
     group = file.create_group(place)
     group.attrs["NX_class"] = "NXnote"
     group["author"] = author
-    group["date"] = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    group["date"] = iso()
     group["file_name"] = name
     group["description"] = "Salvaged after a crash: " + "; ".join(done)
     group["frames_kept"] = frames
-
-
-def write_time(entry: h5py.Group, name: str, time: str) -> None:
-    """Write an ISO 8601 time into an entry."""
-    text = np.bytes_(time)
-    if name in entry:
-        entry[name][()] = text
-    else:
-        entry.create_dataset(name, data=text, dtype=f"S{TIME_LENGTH}")

@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from xsp3ioc.receivers.checked_rows import Rows
+from xsp3ioc.receivers.checked_rows import CheckedRows
 from xsp3ioc.receivers.findings import ERROR, WARNING, Check
 from xsp3ioc.receivers.opening import decoded
 from xsp3ioc.receivers.series_table import RUNNING
@@ -36,7 +36,7 @@ class SeriesCheck:
         self._first_time = np.full(self._count, np.inf)
         self._beyond = 0
 
-    def rows(self, rows: Rows) -> None:
+    def rows(self, rows: CheckedRows) -> None:
         """Look at the next rows."""
         series = rows.values.get("series_index")
         if series is None or not self._table:

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from xsp3ioc.receivers.layout import ATTRIBUTES, DETECTOR, ENTRY, LINKS, SERIES
-from xsp3ioc.receivers.opening import FAILURES
+from xsp3ioc.receivers.layout import ATTRIBUTES, DETECTOR, END_TIME, LINKS, SERIES
+from xsp3ioc.receivers.opening import FAILURES, decoded
 from xsp3ioc.receivers.rows_left import SeriesFound, Span, chunks_of, last_written, series_left
 from xsp3ioc.stream.messages import FrameStatus
 
@@ -147,7 +147,7 @@ def survey(file: h5py.File, size: int, tell: Tell = lambda done, of: None) -> Su
     found.series, found.first_series, found.last_time = series_left(file[DETECTOR], found.frames)
     found.asked = _number(file, f"{DETECTOR}/config/parameters/frames")
     try:
-        found.end_time = file[f"{ENTRY}/end_time"][()].rstrip(b"\0").decode("ascii", "replace")
+        found.end_time = decoded(file[END_TIME][()])
     except (*FAILURES, AttributeError):
         found.end_time = ""
     return found

@@ -60,6 +60,7 @@ from xsp3ioc.stream.orders import SettingsFiles as SettingsFiles
 from xsp3ioc.stream.orders import Written as Written
 from xsp3ioc.stream.orders import part_name as part_name
 from xsp3ioc.stream.orders import reserve as reserve
+from xsp3ioc.stream.orders import row_bytes as row_bytes
 
 PROTOCOL = "xsp3ioc"
 VERSION = 1

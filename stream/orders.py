@@ -14,11 +14,18 @@ RESERVE = 32 << 20
 """Bytes that the writer leaves free on a disk at least, but for a tenth of a small disk."""
 RESERVE_SECONDS = 2.0
 """And for how long it could go on to write."""
+ROW_BYTES = 256
+"""Of a frame, and again of each of its channels, beside the spectra."""
 
 
 def reserve(total: int, rate: float = 0.0) -> int:
     """Bytes that the writer leaves free on a disk of `total` bytes that fills at `rate` bytes/s."""
     return min(max(RESERVE, int(RESERVE_SECONDS * rate)), total // 10)
+
+
+def row_bytes(channels: int) -> int:
+    """Bytes of a frame beside its spectra: about what scalers, rates and attributes take."""
+    return (channels + 1) * ROW_BYTES
 
 
 class SettingsFiles(msgspec.Struct, frozen=True):

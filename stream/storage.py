@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
-from xsp3ioc.stream.messages import reserve
+from xsp3ioc.stream.messages import reserve, row_bytes
 from xsp3ioc.stream.parameter import Severity
 
 CAUTIOUS = {"none": 1.0, "bslz4": 4.0, "gzip": 4.0}
@@ -13,8 +13,6 @@ CAUTIOUS = {"none": 1.0, "bslz4": 4.0, "gzip": 4.0}
 CAUTIOUS_OTHERS = 2.0
 CORRECTED = 1.5
 """The same of spectra times their dead-time factors, whatever compresses them."""
-ROW_BYTES = 256
-"""Of a frame, and again of each of its channels, beside the spectra."""
 FILE_BYTES = 400_000
 """Of a file without frames."""
 ENOUGH = 1024
@@ -57,7 +55,7 @@ class Stored:
         stored = spectra / CAUTIOUS.get(kind.compression, CAUTIOUS_OTHERS)
         if kind.corrected:
             stored += 2 * spectra / (CORRECTED if kind.compression != "none" else 1.0)
-        return stored + (kind.channels + 1) * ROW_BYTES + kind.single * FILE_BYTES
+        return stored + row_bytes(kind.channels) + kind.single * FILE_BYTES
 
 
 def fitting(free: int, total: int, frame: float) -> int:

@@ -10,12 +10,12 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xsp3ioc.sparkline import last_bin
+
 LINES = {"Ca": 3.692, "V": 4.952, "Mn": 5.899, "Co": 6.930, "Cu": 8.048}
 """keV of the K-alpha lines that NIST SRM 1832 shows in air; the emulator's spectra are measured ones of it."""
 GROUP = 4
 """Bins drawn as one point: the lines are much wider, and the noise is less."""
-SHOWN = 0.9995
-"""Share of the counts up to which the energy axis goes."""
 INSTALL = 'pip install ".[view]"'
 FORMATS = ("png", "svg", "pdf")
 MOST_NAMED = 12
@@ -90,9 +90,7 @@ def draw(target: Path | BinaryIO, form: str, spectra: Spectra) -> None:
         # nan: no line where nothing was counted, there is no logarithm of 0.
         drawn = np.where(counts[curve] > 0, counts[curve], np.nan) if spectra.logarithmic else counts[curve]
         axes.plot(energy[curve], drawn, drawstyle="steps-mid", linewidth=0.9, label=spectra.names[curve])
-    share = np.cumsum(counts.sum(axis=0)) / max(counts.sum(), 1.0)
-    last = min(int(np.searchsorted(share, SHOWN)), groups - 1)
-    axes.set_xlim(min(0.0, energy[0, 0]), energy[0, last] * 1.02)
+    axes.set_xlim(min(0.0, energy[0, 0]), energy[0, last_bin(counts)] * 1.02)
     highest = max(counts.max(), 2.0)
     if spectra.logarithmic:
         axes.set_yscale("log")

@@ -13,9 +13,10 @@ import pytest
 from receivers_feed import capture, end, frames, header
 
 from xsp3ioc.receivers.check import check
+from xsp3ioc.receivers.layout import SALVAGED
 from xsp3ioc.receivers.parts import open_file
 from xsp3ioc.receivers.remaster import examine_parts, salvage_parts, shows_parts
-from xsp3ioc.receivers.salvage import NOTE, BusyError, examine
+from xsp3ioc.receivers.salvage import BusyError, examine
 from xsp3ioc.receivers.survey import NothingLeftError
 from xsp3ioc.stream.messages import FrameStatus, part_name
 
@@ -90,7 +91,7 @@ def assert_whole(path):
         assert table["frames"][()].tolist() == table["acquired"][()].tolist() == [20, 10, 10, 20, 10]
         assert [reason == b"crash" for reason in table["end_reason"]] == [False, False, False, False, True]
         assert master["/entry/end_time"][()].startswith(b"20")
-        assert master[f"{NOTE}/frames_kept"][()] == FRAMES
+        assert master[f"{SALVAGED}/frames_kept"][()] == FRAMES
     assert not [one for one in check(path).checks if one.name in ("end", "lengths", "numbers", "series", "names")
                 for found in one.findings if found.severity == "error"]  # fmt: skip
 

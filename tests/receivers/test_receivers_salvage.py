@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from receivers_feed import BINS, CHANNELS, capture, end, frames, header
 
+from xsp3ioc.receivers.layout import SALVAGED
 from xsp3ioc.receivers.nexus import NexusFile
 from xsp3ioc.receivers.rows_left import Span
-from xsp3ioc.receivers.salvage import NOTE, BusyError, examine, salvage
+from xsp3ioc.receivers.salvage import BusyError, examine, salvage
 from xsp3ioc.receivers.superblock import Mended, NotHdf5Error, Superblock, _checksum, mend
 from xsp3ioc.receivers.survey import NothingLeftError, NotOursError
 
@@ -143,9 +144,9 @@ def test_in_place(whole, tmp_path):
     assert examine(path).well
     assert os.listdir(tmp_path) == ["here.h5"]
     with h5py.File(path) as file:
-        assert file[NOTE].attrs["NX_class"] == "NXnote"
-        assert file[f"{NOTE}/frames_kept"][()] == finding.survey.frames
-        assert file[f"{NOTE}/author"].asstr()[()] == "test"
+        assert file[SALVAGED].attrs["NX_class"] == "NXnote"
+        assert file[f"{SALVAGED}/frames_kept"][()] == finding.survey.frames
+        assert file[f"{SALVAGED}/author"].asstr()[()] == "test"
 
 
 def test_damaged_in_the_middle(whole, tmp_path):
