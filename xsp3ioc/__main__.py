@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from xsp3ioc import __version__
+from xsp3ioc.exit_codes import INTERRUPTED
 
 if TYPE_CHECKING:
     from xsp3ioc.configuration import Configuration
@@ -29,8 +30,6 @@ COMMANDS = {
     "screens": "show or copy the screens for CS-Studio Phoebus",
 }
 """Each is a module of that name (`_` for `-`) with a `main(arguments) -> exit code`."""
-INTERRUPTED = 130
-"""The exit code of a command that Ctrl-C has ended."""
 FORMATS = ("dbl", "table", "tsv")
 """Of a list of PVs."""
 

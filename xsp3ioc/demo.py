@@ -20,6 +20,7 @@ from rich.table import Table
 
 from xsp3ioc.demo_client import Client, ClientError, PutCallback
 from xsp3ioc.demo_server import EmulatedServer, ServerError
+from xsp3ioc.exit_codes import INTERRUPTED
 from xsp3ioc.picture import NoPictureError, save_picture
 from xsp3ioc.receivers import rates
 from xsp3ioc.receivers.summary import FileSummary, summarize
@@ -31,8 +32,6 @@ SETTINGS = "[emulator]\ncount_rate = 1e6\n"
 """The server's configuration file: photons per second and channel, as at a beamline that is in a hurry."""
 PATIENCE = 20.0
 """Seconds that the end of the series may take longer than its exposures."""
-INTERRUPTED = 130
-"""The exit code of what Ctrl-C has ended."""
 
 
 class DemoError(RuntimeError):

@@ -13,24 +13,26 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from xsp3ioc import __version__
+from xsp3ioc.exit_codes import INTERRUPTED
 from xsp3ioc.hardware_report import plain
 
 EXIT_OK, EXIT_WRONG, EXIT_UNREADABLE = 0, 1, 2
-INTERRUPTED = 130
-"""The exit code of what Ctrl-C has ended."""
 
 
-def run(name: str, act: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
-    """Do what the command `name` does; return its exit code, 130 if it is interrupted."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def run(
+    name: str, act: Callable[[argparse.Namespace], int], options: argparse.Namespace, left: str = ""
+) -> int:
+    """Do what the command `name` does; return its exit code, 130 if it is interrupted: `left` says what is left."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         return act(options)
     except KeyboardInterrupt:
-        sys.stderr.write(f"xsp3ioc {name}: interrupted\n")
+        sys.stderr.write(f"xsp3ioc {name}: interrupted{left}\n")
         return INTERRUPTED
 
 
@@ -39,21 +41,27 @@ def complain(name: str, text: object) -> None:
     sys.stderr.write(f"xsp3ioc {name}: {plain(str(text))}\n")
 
 
-def console() -> Console:
+def console(stderr: bool = False) -> Console:
     """Return the terminal; what does not fit is not cut off where it goes into a file."""
-    return Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty(), stderr=stderr)
 
 
 @contextlib.contextmanager
-def progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield what takes how much of how much is done: a bar on stderr while it lasts, if that is a terminal."""
+def progress(label: str = "") -> Iterator[Callable[..., None]]:
+    """Yield what takes how much of how much is done, and of what: bars on stderr meanwhile, if it is a terminal."""
     columns = TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.percentage:3.0f} %")
     shown = Console(stderr=True)
     with Progress(
         *columns, TimeRemainingColumn(), console=shown, transient=True, disable=not shown.is_terminal
     ) as bar:
-        task = bar.add_task(Text(plain(label)).markup, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        tasks: dict[str, TaskID] = {}
+
+        def tell(done: int, total: int, what: str = label) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(Text(plain(what)).markup)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield tell
 
 
 def write_json(command: str, code: int, content: Mapping[str, Any]) -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
+from xsp3ioc.file_command import complain, console, run, write_json
 
 SAME, DIFFERENT, UNUSABLE = 0, 1, 2
 """Exit codes of --write and --check."""
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         saving = [] if told else ["--no-autosave"]
         return serve([*replayed, *pace, *saving, *others])
     replayed += ["--replay-pace", options.pace or "reader", *others]
-    return _once(options, replayed)
+    return run("replay", lambda options: _once(options, replayed), options, "; the server is stopped")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,44 +55,38 @@ def _parser() -> argparse.ArgumentParser:
 def _once(options: argparse.Namespace, arguments: list[str]) -> int:
     from xsp3ioc.demo_client import ClientError
     from xsp3ioc.demo_server import ServerError
-    from xsp3ioc.file_command import write_json
     from xsp3ioc.receivers.paths import describe
     from xsp3ioc.receivers.recorded import UnreplayableError
     from xsp3ioc.replay_once import ReplayError, replay_once
 
-    for signum in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, signal.default_int_handler)
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), stderr=options.json)
+    out = console(stderr=options.json)
     try:
         if options.write is not None:
             options.write.mkdir(parents=True, exist_ok=True)
-            outcome = replay_once(options.file, options.write.resolve(), arguments, console)
+            outcome = replay_once(options.file, options.write.resolve(), arguments, out)
         else:
             with tempfile.TemporaryDirectory(prefix="xsp3-replay-") as directory:
-                outcome = replay_once(options.file, Path(directory), arguments, console)
+                outcome = replay_once(options.file, Path(directory), arguments, out)
                 outcome.written = None
-    except KeyboardInterrupt:
-        sys.stderr.write("xsp3ioc replay: interrupted; the server is stopped\n")
-        return INTERRUPTED
     except OSError as error:
-        sys.stderr.write(f"xsp3ioc replay: {describe(error, str(options.file))}\n")
+        complain("replay", describe(error, str(options.file)))
         return UNUSABLE
     except UnreplayableError as error:
-        sys.stderr.write(f"xsp3ioc replay: {options.file} cannot be replayed: {error}\n")
+        complain("replay", f"{options.file} cannot be replayed: {error}")
         return UNUSABLE
     except (ReplayError, ServerError, ClientError) as error:
-        sys.stderr.write(f"xsp3ioc replay: {error}\n")
+        complain("replay", error)
         return UNUSABLE
     code = DIFFERENT if outcome.complaints else SAME
     if options.json:
         write_json("replay", code, outcome.report())
     for complaint in outcome.complaints:
-        sys.stderr.write(f"xsp3ioc replay: {complaint}\n")
+        complain("replay", complaint)
     if not outcome.complaints:
-        console.print(
+        out.print(
             f"{outcome.frames} frames: spectra and scalers in the stream and in the file are those of {options.file}.",
-            style="green", markup=False,
+            style="green",
         )  # fmt: skip
         if outcome.written:
-            console.print(f"File     {outcome.written}", markup=False, soft_wrap=True)
+            out.print(f"File     {outcome.written}", soft_wrap=True)
     return code

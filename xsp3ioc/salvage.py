@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from xsp3ioc import __version__
-from xsp3ioc.file_command import write_json
+from xsp3ioc.file_command import complain, console, progress, run, write_json
+from xsp3ioc.hardware_report import plain
 from xsp3ioc.receivers.paths import describe
 from xsp3ioc.receivers.remaster import MasterFinding, examine_parts, salvage_parts, shows_parts
 from xsp3ioc.receivers.salvage import BusyError, Finding, examine, salvage
@@ -22,30 +21,30 @@ from xsp3ioc.salvage_parts import report_parts, show_parts
 FINE, NOTHING, REFUSED = 0, 1, 2
 """Exit codes: well or salvaged; nothing to save; not ours, still being written, or not to be read or written."""
 
-INTERRUPTED = 130
-"""The exit code of what Ctrl-C has ended."""
-
 
 def main(arguments: list[str]) -> int:
     """Run `xsp3ioc salvage`; return the exit code."""
-    options = _parser().parse_args(arguments)
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), stderr=options.json)
+    return run("salvage", _salvage, _parser().parse_args(arguments), "; no copy is left behind")
+
+
+def _salvage(options: argparse.Namespace) -> int:
     target = options.file if options.in_place else options.output or default_target(options.file)
     try:
-        with _Shown(console) as shown:
+        with progress() as shown:
+
+            def tell(what: str, done: int, of: int) -> None:
+                shown(done, of, what)
+
             finding: Finding | MasterFinding
             author = f"xsp3ioc salvage {__version__}"
             if shows_parts(options.file):
-                finding = examine_parts(options.file, shown.tell)
+                finding = examine_parts(options.file, tell)
                 if not finding.well and not options.dry_run:
-                    salvage_parts(finding, target, None if options.in_place else default_target, author, shown.tell)
+                    salvage_parts(finding, target, None if options.in_place else default_target, author, tell)
             else:
-                finding = examine(options.file, shown.tell)
+                finding = examine(options.file, tell)
                 if not finding.well and not options.dry_run:
-                    salvage(finding, target, author, shown.tell)
-    except KeyboardInterrupt:
-        sys.stderr.write("xsp3ioc salvage: interrupted; no copy is left behind\n")
-        return INTERRUPTED
+                    salvage(finding, target, author, tell)
     except NothingLeftError as error:
         return _refuse(options, NOTHING, f"{options.file}: nothing to save: {error}")
     except (BusyError, NotOursError) as error:
@@ -57,9 +56,9 @@ def main(arguments: list[str]) -> int:
         told = report_parts(finding, written) if isinstance(finding, MasterFinding) else report(finding, written)
         write_json("salvage", FINE, told)
     elif isinstance(finding, MasterFinding):
-        show_parts(finding, written, console)
+        show_parts(finding, written, console())
     else:
-        _show(finding, written, console)
+        _show(finding, written, console())
     return FINE
 
 
@@ -109,52 +108,28 @@ def _parser() -> argparse.ArgumentParser:
 def _refuse(options: argparse.Namespace, code: int, text: str) -> int:
     if options.json:
         write_json("salvage", code, {"file": str(options.file), "error": text})
-    sys.stderr.write(f"xsp3ioc salvage: {text}\n")
+    complain("salvage", text)
     return code
 
 
-class _Shown:
-    """The progress of long work, on a terminal."""
-
-    def __init__(self, console: Console) -> None:
-        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %")
-        self._progress = Progress(
-            *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
-        )
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> _Shown:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def tell(self, what: str, done: int, of: int) -> None:
-        """Show how much of what is done."""
-        if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, total=of)
-        self._progress.update(self._tasks[what], completed=done, total=of)
-
-
-def _show(finding: Finding, written: Path | None, console: Console) -> None:
+def _show(finding: Finding, written: Path | None, out: Console) -> None:
     found = finding.survey
     if finding.well:
-        console.print(f"{finding.path} is well: {found.frames} frames, closed {found.end_time}", markup=False)
+        out.print(f"{plain(str(finding.path))} is well: {found.frames} frames, closed {plain(found.end_time)}")
     else:
         what = "Salvaged" if written else "Not salvaged, only looked at:"
-        console.print(f"{what} {finding.path}", markup=False)
+        out.print(f"{what} {plain(str(finding.path))}")
         for line in finding.done:
-            console.print(f"  * {line if written else 'to do: ' + line}", markup=False)
+            out.print(f"  * {plain(line if written else 'to do: ' + line)}")
     table = Table(title=f"{found.frames} frames")
     for name in ("series", "frames", "missing of these", "last frame", "asked for"):
         table.add_column(name, justify="right")
     for one in found.series:
         asked = str(found.asked) if found.asked else "not known"
         table.add_row(str(one.index), str(one.frames), str(one.missing), str(one.last), asked)
-    console.print(table)
+    out.print(table)
     if found.extent > found.frames:
-        by = f" (least are in {found.limited_by})" if found.limited_by else ""
-        console.print(f"{found.extent - found.frames} frames had a place and are not there{by}", markup=False)
+        by = f" (least are in {plain(found.limited_by)})" if found.limited_by else ""
+        out.print(f"{found.extent - found.frames} frames had a place and are not there{by}")
     if written:
-        console.print(f"File     {written}", markup=False, soft_wrap=True)
+        out.print(f"File     {written}", soft_wrap=True)

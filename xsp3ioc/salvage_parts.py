@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from xsp3ioc.hardware_report import plain
 from xsp3ioc.receivers.remaster import MasterFinding, PartFound
 
 
@@ -33,28 +34,28 @@ def report_parts(found: MasterFinding, written: Path | None) -> dict[str, Any]:
     }
 
 
-def show_parts(found: MasterFinding, written: Path | None, console: Console) -> None:
+def show_parts(found: MasterFinding, written: Path | None, out: Console) -> None:
     """Tell it on the terminal."""
     if found.well:
-        console.print(f"{found.path} is well: a master of {_parts(found)}, closed {found.end_time}", markup=False)
+        out.print(f"{plain(str(found.path))} is well: a master of {_parts(found)}, closed {plain(found.end_time)}")
     else:
         what = "Salvaged" if written else "Not salvaged, only looked at:"
-        console.print(f"{what} {found.path}, a master of {_parts(found)}", markup=False)
+        out.print(f"{what} {plain(str(found.path))}, a master of {_parts(found)}")
         for line in found.done:
-            console.print(f"  * {line if written else 'to do: ' + line}", markup=False)
+            out.print(f"  * {plain(line if written else 'to do: ' + line)}")
     table = Table(title=f"{found.frames} frames")
     table.add_column("part")
     table.add_column("frames", justify="right")
     table.add_column("")
     for part in found.parts:
-        table.add_row(part.shown.name, str(part.shown.frames), _state(part))
-    console.print(table)
+        table.add_row(plain(part.shown.name), str(part.shown.frames), plain(_state(part)))
+    out.print(table)
     if gone := found.gone:
-        console.print(f"MISSING: {', '.join(gone)}. Put them beside the master, if you have them", markup=False)
+        out.print(f"MISSING: {plain(', '.join(gone))}. Put them beside the master, if you have them")
     for name, why in found.left_out.items():
-        console.print(f"Left out: {name}: {why}", markup=False)
+        out.print(plain(f"Left out: {name}: {why}"))
     if written:
-        console.print(f"File     {written}", markup=False, soft_wrap=True)
+        out.print(f"File     {written}", soft_wrap=True)
 
 
 def _parts(found: MasterFinding) -> str:
