@@ -19,6 +19,7 @@ import numpy as np
 from xsp3ioc.stream.acquisition import Acquisition
 from xsp3ioc.stream.acquisition_commands import AcquisitionCommands
 from xsp3ioc.stream.array_values import pool_values
+from xsp3ioc.stream.capture_file import CaptureFile
 from xsp3ioc.stream.commands import WATCHDOG
 from xsp3ioc.stream.connection import System
 from xsp3ioc.stream.energies import Energies
@@ -27,7 +28,7 @@ from xsp3ioc.stream.messages import FRAME_DTYPE, SCALERS, Block, encode
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.plugin_commands import PluginCommands
 from xsp3ioc.stream.plugins import PluginCounts
-from xsp3ioc.stream.recorder import CaptureFile, Recorder
+from xsp3ioc.stream.recorder import Recorder
 from xsp3ioc.stream.roi_analysis import RoiAnalysis
 from xsp3ioc.stream.roi_commands import RoiCommands
 from xsp3ioc.stream.scaler_analysis import ScalerAnalysis

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from xsp3ioc.stream.blocks import Block
+from xsp3ioc.stream.capture_file import CaptureFile, RecordingError
 from xsp3ioc.stream.disk import delete
 from xsp3ioc.stream.file_names import chunk_frames, full_file_name, missing_levels, number_pattern
 from xsp3ioc.stream.file_parameters import CAPTURE, SINGLE, STREAM
@@ -18,7 +19,6 @@ from xsp3ioc.stream.file_settings import CLOSE_PATIENCE
 from xsp3ioc.stream.file_space import FileSpace
 from xsp3ioc.stream.messages import Capture, Header, Value, image_of
 from xsp3ioc.stream.parameter import Severity
-from xsp3ioc.stream.recorder import CaptureFile, RecordingError
 from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.store import shorten
 from xsp3ioc.stream.subscribers import Audience

@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 
 from xsp3ioc.stream.blocks import Block, FrameStatus
+from xsp3ioc.stream.capture_file import CaptureFile, RecordingError
 from xsp3ioc.stream.file_commands import CLOSE_PATIENCE, FileCommands, header_for
 from xsp3ioc.stream.file_parameters import SINGLE
 from xsp3ioc.stream.messages import Written
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.pool import Pool
-from xsp3ioc.stream.recorder import CaptureFile, RecordingError
 from xsp3ioc.stream.series import Series
 from xsp3ioc.stream.subscribers import Audience
 

@@ -7,12 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from xsp3ioc.stream.capture_file import CaptureFile
 from xsp3ioc.stream.commands import Commanded
 from xsp3ioc.stream.disk import ask
 from xsp3ioc.stream.file_names import full_file_name, missing_levels
 from xsp3ioc.stream.file_parameters import BLOSC_CODECS, BLOSC_SHUFFLES
 from xsp3ioc.stream.messages import MOST_PARTS, Capture
-from xsp3ioc.stream.recorder import CaptureFile, Recorder
+from xsp3ioc.stream.recorder import Recorder
 
 CLOSE_PATIENCE = 5.0
 """Seconds for a file to be closed; Capture = 0 after that gives it up."""

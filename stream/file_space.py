@@ -7,11 +7,11 @@ import os
 import threading
 import time
 
+from xsp3ioc.stream.capture_file import CaptureFile
 from xsp3ioc.stream.disk import Space, ask, space
 from xsp3ioc.stream.file_parameters import SINGLE
 from xsp3ioc.stream.file_settings import FileSettingsCommands
 from xsp3ioc.stream.parameter import Severity
-from xsp3ioc.stream.recorder import CaptureFile
 from xsp3ioc.stream.storage import Kind, Stored, fitting, kind_of, urgency
 
 log = logging.getLogger(__name__)

@@ -15,10 +15,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError, wait
-from dataclasses import dataclass, field
 
 from xsp3ioc.stream.capture_ends import CaptureEnds
-from xsp3ioc.stream.messages import Capture, CaptureEnd, Closed, Failed, Flush, Opened, Written
+from xsp3ioc.stream.capture_file import CaptureFile, RecordingError
+from xsp3ioc.stream.messages import CaptureEnd, Closed, Failed, Flush, Opened, Written
 from xsp3ioc.stream.pool import Pool
 from xsp3ioc.stream.sockets import DataSocket, Report
 from xsp3ioc.stream.subscribers import Audience
@@ -26,81 +26,6 @@ from xsp3ioc.stream.subscribers import Audience
 log = logging.getLogger(__name__)
 
 LEVELS = {name: getattr(logging, name) for name in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")}
-
-
-class RecordingError(RuntimeError):
-    """The file could not be written."""
-
-
-@dataclass(eq=False)
-class CaptureFile:
-    """One file: from the order to open it to its closing."""
-
-    order: Capture
-    opened: Future[str] = field(default_factory=Future)
-    """Its name, or RecordingError."""
-    closed: Future[int] = field(default_factory=Future)
-    """Frames in it, or RecordingError: the capture's put-callback."""
-    name: str = ""
-    """The file that the writer has opened, and the number in its name."""
-    number: int = 0
-    frames: int = 0
-    """Frames in it and flushed, missing ones included."""
-    missing: int = 0
-    """Those of the series last written that are missing, or not valid."""
-    swmr: bool = False
-    """Others may read it."""
-    seconds: float = 0.0
-    """From its first frame to its end."""
-    stored: int = 0
-    """Bytes on the disk."""
-    private: bool = False
-    """It is between server and writer: other subscribers do not hear of it."""
-    waiting: bool = False
-    """It will be ordered when the next series begins."""
-    shown: bool = False
-    """Its beginning has been shown to clients, and its end not yet."""
-    closing: bool = False
-    """It has been ordered closed."""
-    closing_since: float = 0.0
-    """When (monotonic)."""
-    shortfall: str = ""
-    """Why it was ordered closed before it had all that it was opened for."""
-    over: bool = False
-    error: str = ""
-    """Why it is not complete; empty if it is."""
-    named: Future[int] | None = None
-    """Ends when the file has got the name that it gets at once after its end, if it does."""
-    flushes: dict[int, Future[None]] = field(default_factory=dict)
-    """Orders to flush that are not answered."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it takes frames."""
-        return self.opened.done() and not self.opened.exception() and not self.closed.done()
-
-    def until_named(self) -> Future[int]:
-        """Return what ends when it is closed, and has the name that it may get at once."""
-        ended: Future[int] = Future()
-
-        def end(done: Future[int]) -> None:
-            if (error := done.exception()) is not None:
-                ended.set_exception(error)
-            else:
-                ended.set_result(done.result())
-
-        self.closed.add_done_callback(lambda done: (self.named or done).add_done_callback(end))
-        return ended
-
-    def close_from_now(self) -> None:
-        """Note that it has been ordered closed."""
-        self.closing, self.closing_since = True, time.monotonic()
-
-    def fail(self, error: str) -> None:
-        """End it; whoever waits for it hears why."""
-        for future in (self.opened, self.closed):
-            with contextlib.suppress(InvalidStateError):  # it has ended well before
-                future.set_exception(RecordingError(error))
 
 
 class Recorder:

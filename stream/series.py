@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.stream.attributes import Value
+from xsp3ioc.stream.capture_file import CaptureFile
 from xsp3ioc.stream.connection import Trigger
 from xsp3ioc.stream.messages import Block, Gap, Header, SeriesEnd
-from xsp3ioc.stream.recorder import CaptureFile
 from xsp3ioc.stream.subscribers import Audience
 
 

@@ -12,8 +12,9 @@ import pytest
 from stream_core import PATIENCE, running_core
 
 from xsp3ioc.stream import disk, file_series, file_settings
+from xsp3ioc.stream.capture_file import CaptureFile, RecordingError
 from xsp3ioc.stream.messages import Capture, Opened
-from xsp3ioc.stream.recorder import CaptureFile, Recorder, RecordingError
+from xsp3ioc.stream.recorder import Recorder
 
 SINGLE, CAPTURE, STREAM = range(3)
 

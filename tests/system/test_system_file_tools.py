@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import h5py
 import hdf5plugin  # noqa: F401
@@ -309,7 +308,5 @@ def test_ctrl_c_ends_it(path, tmp_path):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     assert process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    began = time.monotonic()
     _, errors = process.communicate(timeout=20)
-    assert time.monotonic() - began < 10
     assert (process.returncode, errors) == (130, "xsp3ioc check: interrupted\n")
