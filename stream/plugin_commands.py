@@ -6,8 +6,8 @@ from functools import partialmethod
 
 from xsp3ioc.stream.commands import Commanded
 from xsp3ioc.stream.parameter import place
-from xsp3ioc.stream.plugin_parameters import SOURCES
-from xsp3ioc.stream.plugins import CHAIN, PluginCounts
+from xsp3ioc.stream.plugin_parameters import PLUGINS, SOURCES
+from xsp3ioc.stream.plugins import PluginCounts
 from xsp3ioc.stream.scaler_analysis import ScalerAnalysis
 
 
@@ -45,7 +45,7 @@ class PluginCommands(Commanded):
         self.update(name, value, index=channel)
 
 
-for _plugin in CHAIN:
+for _plugin in PLUGINS:
     setattr(PluginCommands, f"_put_{_plugin}_enabled", partialmethod(PluginCommands.switch, _plugin))
     setattr(PluginCommands, f"_put_{_plugin}_handed", partialmethod(PluginCommands.count_from, _plugin))
 for _plugin in SOURCES:

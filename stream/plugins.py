@@ -10,25 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.stream.messages import Block, Header
+from xsp3ioc.stream.plugin_parameters import PLUGINS
 from xsp3ioc.stream.store import Store
-
-CHAIN: dict[str, tuple[str, ...]] = {
-    "cut": (),
-    "spectrum": ("cut",),
-    "roi": ("cut",),
-    "summing": (),
-    "sum_cut": ("summing",),
-    "sum_spectrum": ("summing", "sum_cut"),
-    "scaler": (),
-    "scaler_series": ("scaler",),
-}
-"""The plugins, and through which others a frame comes to each; names as those of their parameters begin."""
 
 
 def passing(values: Mapping[str, Any], plugin: str) -> NDArray[np.bool_]:
     """Return for which channels frames pass a plugin, and those before it: (channels,)."""
     passes = np.ones(values["channels"], bool)
-    for one in (*CHAIN[plugin], plugin):
+    for one in (*PLUGINS[plugin].behind, plugin):
         passes &= values[f"{one}_enabled"]
     return passes
 
@@ -38,13 +27,13 @@ class PluginCounts:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._counts = np.zeros((len(CHAIN), store.values["channels"]), np.int64)
+        self._counts = np.zeros((len(PLUGINS), store.values["channels"]), np.int64)
         self._lock = threading.Lock()
         self.redefine()
 
     def redefine(self) -> None:
         """Hear that a plugin was switched on or off."""
-        self._passing = np.array([passing(self._store.values, plugin) for plugin in CHAIN], np.int64)
+        self._passing = np.array([passing(self._store.values, plugin) for plugin in PLUGINS], np.int64)
 
     def begin(self, header: Header) -> None:
         """Hear that a series begins: the counts go on."""
@@ -71,7 +60,7 @@ class PluginCounts:
 
     def count_from(self, plugin: str, channel: int | None, count: int) -> None:
         """Go on from another count."""
-        row = self._counts[tuple(CHAIN).index(plugin)]
+        row = self._counts[tuple(PLUGINS).index(plugin)]
         with self._lock:
             row[slice(None) if channel is None else channel] = count
 
@@ -83,5 +72,6 @@ class PluginCounts:
     def _by_plugin(what: str, rows: list[list[Any]]) -> dict[str, Any]:
         # The sum is one for all channels.
         return {
-            f"{plugin}_{what}": row[0] if plugin == "summing" else row for plugin, row in zip(CHAIN, rows, strict=True)
+            f"{plugin}_{what}": row[0] if plugin == "summing" else row
+            for plugin, row in zip(PLUGINS, rows, strict=True)
         }
