@@ -103,7 +103,7 @@ class FrameFiles:
     def flush(self) -> None:
         """Nothing is left to be written."""
 
-    def close(self) -> None:
+    def close(self, reason: str = "") -> None:
         """Nothing is open."""
 
     def abandon(self) -> None:

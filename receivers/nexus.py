@@ -21,7 +21,7 @@ from xsp3ioc.receivers.paths import in_place, provisional, replace
 from xsp3ioc.receivers.performance import Performance
 from xsp3ioc.receivers.receiver import last_frame, part_of
 from xsp3ioc.receivers.rows import Rows
-from xsp3ioc.receivers.series_table import SeriesTable
+from xsp3ioc.receivers.series_table import CLOSED_FIRST, SeriesTable
 from xsp3ioc.receivers.virtual import add_channel_groups
 from xsp3ioc.stream.messages import Block, Capture, FrameStatus, Gap, Header, SeriesEnd
 
@@ -177,10 +177,10 @@ class NexusFile:
             self._finish()  # whole, wherever it is now
             raise FileNotFoundError(errno.ENOENT, "removed, renamed or replaced while it was written", self.path)
 
-    def close(self) -> None:
-        """Flush and close; after an error, only `abandon` is left to do."""
+    def close(self, reason: str = CLOSED_FIRST) -> None:
+        """Flush and close; after an error, only `abandon` is left to do. A series that runs ends for this `reason`."""
         self._table.count(self._first_frame + self.frames, self.missing)
-        self._table.end(self._why_closed())
+        self._table.end(self._why_ended() or reason)
         self.flush()
         self._finish()
 
@@ -249,10 +249,10 @@ class NexusFile:
         describe_facts(self._file, header)
         self._file[layout.ATTRIBUTES].attrs["hostname"] = header.host
 
-    def _why_closed(self) -> str:
-        """Return why the running series ends with the file."""
+    def _why_ended(self) -> str:
+        """Return why the running series is over with the frames that it has, if it is."""
         wanted = self._frames_wanted
-        return "complete" if wanted and self._next >= wanted else "file full" if self.full else "file closed"
+        return "complete" if wanted and self._next >= wanted else "file full" if self.full else ""
 
 
 def version(swmr: bool) -> Any:

@@ -16,6 +16,7 @@ from xsp3ioc.receivers.nexus import NexusFile, abandoned
 from xsp3ioc.receivers.opening import FAILURES
 from xsp3ioc.receivers.paths import prepare, provisional
 from xsp3ioc.receivers.receiver import last_frame
+from xsp3ioc.receivers.series_table import CLOSED_FIRST
 from xsp3ioc.receivers.superblock import NotHdf5Error, Superblock
 from xsp3ioc.stream.messages import MOST_PARTS, Block, Capture, Header, SeriesEnd, part_name
 
@@ -133,10 +134,13 @@ class PartFiles:
         if self._part is not None:
             self._part.flush()
 
-    def close(self) -> None:
-        """Close the last part, and have all frames shown; after an error, only `abandon` is left to do."""
+    def close(self, reason: str = CLOSED_FIRST) -> None:
+        """Close the last part, and have all frames shown; after an error, only `abandon` is left to do.
+
+        A series that runs ends for this `reason`.
+        """
         if self._part is not None:
-            self._finish(self._part, last=True)
+            self._finish(self._part, reason)
         self._show(last=True)
 
     def abandon(self) -> None:
@@ -196,11 +200,11 @@ class PartFiles:
         limit = self._capture.part_bytes
         return part.full or (0 < limit <= part.size and self._number < MOST_PARTS and part.frames > 0)
 
-    def _finish(self, part: NexusFile, last: bool = False) -> None:
-        """Close the part, complete as it is, and show it."""
+    def _finish(self, part: NexusFile, last: str = "") -> None:
+        """Close the part, complete as it is, and show it; `last`: why the capture ends with it."""
         part.flush()
         rows = self._template.rows(part.file, part.frames)
-        part.close()
+        part.close(last or CLOSED_FIRST)
         self._part = None
         self._parts.append(Part(os.path.basename(part.path), part.frames, rows))
         self._before += part.frames

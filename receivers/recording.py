@@ -12,6 +12,7 @@ from xsp3ioc.receivers.naming import create, create_hidden, name_held
 from xsp3ioc.receivers.paths import describe
 from xsp3ioc.receivers.receiver import Event
 from xsp3ioc.receivers.room import Open, Room
+from xsp3ioc.receivers.series_table import CLOSED_FIRST, DISK_FULL, NOT_TOLD
 from xsp3ioc.stream.messages import (
     Block,
     Capture,
@@ -87,7 +88,7 @@ class Recording:
             return
         path = self._file.path if self._file else capture.filename
         try:
-            frames = self._close_file(self._file) if self._file else self._reported_frames
+            frames = self._close_file(self._file, NOT_TOLD) if self._file else self._reported_frames
         except FAILURES as error:
             self._fail(error)
             return
@@ -112,10 +113,10 @@ class Recording:
         if now - self._reported >= REPORT_INTERVAL and file.flushed != self._reported_frames:
             self._report_written(file, capture)
 
-    def close(self) -> None:
-        """Close the file that is open, if any."""
+    def close(self, reason: str = NOT_TOLD) -> None:
+        """Close the file that is open, if any; a series that runs ends for this `reason`."""
         try:
-            self._close()
+            self._close(reason)
         except FAILURES as error:
             self._fail(error)
 
@@ -177,7 +178,7 @@ class Recording:
             file.begin(header, block.first)
             self._late = False
         if full := self._room.shortage(file, header, block):
-            frames = self._close_file(file)
+            frames = self._close_file(file, DISK_FULL)
             self._report_written(file, capture)
             self._report_failed(capture, file.path, frames, f"{full}: {frames:,} frames are safe in {file.path}")
             return
@@ -229,11 +230,11 @@ class Recording:
             self._close()
             self._capture = self._header = None
 
-    def _close(self) -> None:
+    def _close(self, reason: str = CLOSED_FIRST) -> None:
         file, capture = self._file, self._capture
         if file is None or capture is None:
             return
-        self._close_file(file)
+        self._close_file(file, reason)
         self._report_written(file, capture)
         self._report(
             Closed(
@@ -244,9 +245,9 @@ class Recording:
             )
         )
 
-    def _close_file(self, file: Open) -> int:
+    def _close_file(self, file: Open, reason: str) -> int:
         """Close the file well, and return the frames in it."""
-        file.close()
+        file.close(reason)
         self._file, self._reported_frames = None, file.frames
         log.info("Closed %s with %d frames", file.path, file.frames)
         if not isinstance(file, FrameFiles):

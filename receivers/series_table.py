@@ -16,6 +16,13 @@ from xsp3ioc.stream.messages import Header
 
 ROWS = 256
 """Series per chunk."""
+CLOSED_FIRST = "file closed"
+"""Why a series ended whose file was closed, as somebody wanted it, before all its frames had come."""
+DISK_FULL = "disk full"
+NOT_TOLD = "unknown"
+"""The writer has not heard of its end: the server is gone, or was restarted."""
+STOPPED = "writer stopped"
+"""The writer was told to stop while it ran."""
 RUNNING = "running"
 """Why a series ended, before it has: what a crash leaves."""
 
@@ -75,7 +82,7 @@ class SeriesTable:
 
     def begin(self, header: Header, first: int) -> None:
         """Begin a series whose first frame is number `first` of the file."""
-        self.end("unknown")
+        self.end(NOT_TOLD)
         self._new.append(Entry(header, first))
         self._count += 1
 

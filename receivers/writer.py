@@ -25,6 +25,7 @@ from xsp3ioc.receivers.nexus import abandoned  # noqa: E402
 from xsp3ioc.receivers.receiver import NO_POOL, Receiver, RefusedError  # noqa: E402
 from xsp3ioc.receivers.recording import Recording  # noqa: E402
 from xsp3ioc.receivers.remote import TEMPLATE, RemoteRecording  # noqa: E402
+from xsp3ioc.receivers.series_table import NOT_TOLD, STOPPED  # noqa: E402
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ def record(
             if not step(TICK if left else 0) and not (left and recording.path):
                 break
     finally:
-        recording.close()
+        recording.close(STOPPED if joining else NOT_TOLD)
 
 
 def _child(options: argparse.Namespace) -> int:

@@ -153,6 +153,16 @@ def test_a_series_that_ends_with_its_file(path, wanted, reason):
     assert table(path)["end_reason"] == [reason]
 
 
+@pytest.mark.parametrize(("wanted", "reason"), [(4, b"complete"), (0, b"disk full"), (5, b"disk full")])
+def test_a_file_that_is_closed_for_a_reason_says_it_of_the_series_that_runs(path, wanted, reason):
+    file = opened(path)
+    write(file, frames(0, 2, 1))
+    file.begin(header(2, frames=wanted))
+    file.write(frames(0, 4, 2))
+    file.close("disk full")
+    assert table(path)["end_reason"] == [b"complete", reason]
+
+
 def test_a_series_whose_end_never_came(path):
     file = opened(path)
     file.begin(header(1))

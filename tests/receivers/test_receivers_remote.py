@@ -174,6 +174,8 @@ def test_a_signal_closes_the_file(feed, writer, root, number):
     assert writer.stdout.readline() == f"{root}/x.h5: 16 frames\n"
     assert writer.wait(10) == 0
     np.testing.assert_array_equal(spectra(root / "x.h5"), frames(0, 16).mca)
+    with h5py.File(root / "x.h5") as file:
+        assert list(file["/entry/instrument/xspress3/series/end_reason"]) == [b"writer stopped"]
 
 
 def test_it_does_not_claim_to_be_the_servers_writer(feed, writer):

@@ -72,6 +72,8 @@ def test_a_disk_that_fills_ends_the_file_in_order(feed, child, small_disk):
     # A tenth of it stays free, but for what was to come next.
     assert 10 * MIB < path.stat().st_size < 22 * MIB
     check(path, failed.frames)
+    with h5py.File(path) as file:
+        assert list(file[f"{DETECTOR}/series/end_reason"]) == [b"disk full"]
     written = [report for report in feed.reports if isinstance(report, Written)][-1]
     assert (written.frames, written.stored > 10 * MIB) == (failed.frames, True)
     # The rest of the capture is not for it; what is small enough still fits.

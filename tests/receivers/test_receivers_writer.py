@@ -225,6 +225,8 @@ def test_when_the_parent_goes_the_file_is_closed(feed, child, tmp_path):
     child.stdin.close()
     assert child.wait(3) == 0
     np.testing.assert_array_equal(read(path), frames(0, 3).mca)
+    with h5py.File(path) as file:
+        assert list(file["/entry/instrument/xspress3/series/end_reason"]) == [b"unknown"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
