@@ -141,6 +141,8 @@ class Server(Context):
         except (DisconnectedCircuit, ConnectionError):
             pass
         except Exception as problem:
+            if isinstance(problem.__cause__, ConnectionError):
+                return  # it went without a word: killed, or too busy for one
             log.warning("Closing the connection of %s:%d, not a Channel Access client: %s", *addr, problem)
         finally:
             await circuit.close()

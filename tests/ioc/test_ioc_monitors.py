@@ -162,6 +162,18 @@ def test_garbage_harms_nobody(toy, libca, kind):
     assert libca(finish, toy.prefix) == ECA_NORMAL
 
 
+def test_a_client_that_is_gone_without_a_word_is_no_stranger():
+    """As the kernel ends the connections of a process that did not read what it was sent: with a reset."""
+    toy = Toy()
+    with socket.create_connection(("127.0.0.1", toy.tcp_port)) as sock:
+        sock.settimeout(10)
+        sock.sendall(struct.pack(">HHHHII", 0, 0, 0, 13, 0, 0))
+        assert sock.recv(16)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    code, errors = toy.stop()
+    assert (code, "not a Channel Access client" in errors) == (0, False)
+
+
 def test_writes_that_no_library_would_send(toy):
     """On one connection: all are answered, and it lives."""
     with socket.create_connection(("127.0.0.1", toy.tcp_port)) as sock:
