@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 from xsp3ioc.stream.messages import Capture
 
+TAKEN = " exists already"
+"""How the writer says that there is a file of the name."""
+
 
 class RecordingError(RuntimeError):
     """The file could not be written."""
@@ -83,3 +86,10 @@ class CaptureFile:
         for future in (self.opened, self.closed):
             with contextlib.suppress(InvalidStateError):  # it has ended well before
                 future.set_exception(RecordingError(error))
+
+
+def with_way_out(error: str) -> str:
+    """Return a writer's error with what its user can do, where that is known."""
+    if not error.endswith(TAKEN):
+        return error
+    return f"{error}: HDF1:NextFreeNumber passes over it, HDF1:Overwrite replaces it"

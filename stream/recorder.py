@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError, wait
 
 from xsp3ioc.stream.capture_ends import CaptureEnds
-from xsp3ioc.stream.capture_file import CaptureFile, RecordingError
+from xsp3ioc.stream.capture_file import CaptureFile, RecordingError, with_way_out
 from xsp3ioc.stream.messages import CaptureEnd, Closed, Failed, Flush, Opened, Written
 from xsp3ioc.stream.pool import Pool
 from xsp3ioc.stream.sockets import DataSocket, Report
@@ -135,7 +135,7 @@ class Recorder:
         """Take a report of the writer."""
         file = self.file
         if file is None or report.capture_id != file.order.capture_id:
-            log.warning("The writer reports on a capture that is not running: %s", report)
+            (log.debug if isinstance(report, Written) else log.warning)("Of a capture that is not running: %s", report)
             return
         if isinstance(report, Written):
             file.frames, file.missing, file.swmr = report.frames, report.missing, report.swmr
@@ -157,7 +157,7 @@ class Recorder:
                     file.opened.set_result(report.filename)
         elif isinstance(report, Failed):
             file.frames = report.frames
-            self._over(file, report.error)
+            self._over(file, with_way_out(report.error))
         elif isinstance(report, Closed):
             file.frames, file.seconds = report.frames, report.seconds
             asked = file.closing or 0 < file.order.frames <= report.frames or bool(file.order.held)

@@ -11,6 +11,7 @@ from ca_clients import ECA_NORMAL, ECA_PUTFAIL
 from system_rig import Written
 
 SINGLE, CAPTURE, STREAM = range(3)
+WAY_OUT = ": HDF1:NextFreeNumber passes over it, HDF1:Overwrite replaces it"
 QUIET = {"HDF1:AutoSave": 0, "HDF1:FileWriteMode": STREAM, "HDF1:LazyOpen": 0, "HDF1:CreateDirectory": 0,
          "HDF1:NextFreeNumber": 0, "HDF1:CloseOnAbort": 0, "HDF1:AutoIncrement": 1, "HDF1:FileNumber": 0,
          "HDF1:SWMRMode": 0, "HDF1:NumCapture_CALC.DISA": 0}  # fmt: skip
@@ -326,7 +327,7 @@ def test_a_name_that_is_taken_keeps_what_is_captured(rig):
     rig.ca.set(HDF1__Capture=0)
     status, _ = rig.ca.put("HDF1:WriteFile", 1)
     assert status == ECA_PUTFAIL
-    assert outcome(rig) == [0, 0, 1, f"{rig.files}/taken_0.h5 exists already"]
+    assert outcome(rig) == [0, 0, 1, f"{rig.files}/taken_0.h5 exists already{WAY_OUT}"]
     assert (rig.files / "taken_0.h5").read_text() == "precious"
     rig.ca.set(HDF1__FileNumber=1)
     assert rig.ca.put("HDF1:WriteFile", 1)[0] == ECA_NORMAL
@@ -397,7 +398,7 @@ def test_a_file_that_cannot_be_opened_late(rig):
     rig.ca.set(NumImages=3)
     refused(rig, "det1:Acquire", 1, "wall_0.h5 exists already")
     assert rig.ca.put_status("capture") == ECA_PUTFAIL
-    assert outcome(rig) == [0, 0, 1, f"{rig.files}/wall_0.h5 exists already"]
+    assert outcome(rig) == [0, 0, 1, f"{rig.files}/wall_0.h5 exists already{WAY_OUT}"]
     assert rig.ca.get("det1:Acquire_RBV") == 0
     assert rig.acquire(3) == ECA_NORMAL
 
