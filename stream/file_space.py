@@ -91,8 +91,8 @@ class FileSpace(FileSettingsCommands):
         if coming <= fits:
             return
         text = (
-            f"{coming:,} frames need about {coming * frame / GIGA:.2f} GB: {directory} has room for {fits:,} of them "
-            f"({found.free / GIGA:.2f} GB are free), and the file is closed before it is full"
+            f"{coming:,} frames need about {_size(coming * frame)}: {directory} has room for {fits:,} of them "
+            f"({_size(found.free)} are free), and the file is closed before it is full"
         )
         self.say(text, Severity.minor)
         self.update("write_message", text, severity=Severity.minor)
@@ -123,3 +123,8 @@ class FileSpace(FileSettingsCommands):
         if shown != (value, severity):
             self._shown_room[name] = value, severity
             self.update(name, value, severity=severity)
+
+
+def _size(count: float) -> str:
+    """Return bytes in words: MB below 1 GB."""
+    return f"{count / GIGA:,.2f} GB" if count >= GIGA else f"{1000 * count / GIGA:,.1f} MB"
