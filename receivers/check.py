@@ -112,7 +112,7 @@ class _Examination:
         self._origin = file.origin()
         self._readable = Check("reading", "all of it can be read")
         self._spectra_read = 0
-        self._status, self._numbers = StatusCheck(), NumberCheck(settings.filled)
+        self._status, self._numbers = StatusCheck(), NumberCheck(settings.filled, file.single)
         self._series = SeriesCheck(file.series_table(), file.state == CLOSED, self._origin[0])
         self._times = TimeCheck(settings, file.value("/entry/start_time", ""), file.end_time)
         self._counts, self._scalers = CountCheck(settings, file.raw.dtype.kind == "f"), ScalerCheck(settings)
@@ -225,7 +225,7 @@ def _ended(file: DetectorFile) -> Check:
         found.done = f"at {file.end_time}" if file.end_time else f"as far as a file of {file.layout} says"
         if salvaged := file.salvaged:
             found.find(WARNING, f"it was salvaged: {salvaged}")
-        asked = int(file.config("parameters/capture_frames", 0) or 0)
+        asked = file.asked
         if file.end_time and 0 < file.frames < asked:
             found.find(WARNING, f"it was closed with {file.frames:,} of the {asked:,} frames that it was for")
         return found

@@ -51,9 +51,10 @@ class StatusCheck:
 class NumberCheck:
     """Frames and series follow one another without a hole."""
 
-    def __init__(self, filled: NDArray[np.bool_] | None) -> None:
-        """Take which series have frames, if the file says it."""
+    def __init__(self, filled: NDArray[np.bool_] | None, single: bool = False) -> None:
+        """Take which series have frames, if the file says it; `single`: each frame is in a file of its own."""
         self.check = Check("numbers", "frames and series are numbered without a hole")
+        self._single = single
         self._filled = np.ones(0, np.bool_) if filled is None else filled
         self.series: list[dict[str, Any]] = []
         """The first `MOST_SERIES`."""
@@ -90,8 +91,9 @@ class NumberCheck:
         late = begins & (number != 0)
         joined = np.zeros_like(late)
         joined[:1] = self._before is None
+        expected_late = self._single or rows.number > 0
         self.check.mark(
-            WARNING, "the file begins in mid-series", rows.first, late & joined & (rows.number == 0),
+            WARNING, "the file begins in mid-series", rows.first, late & joined & (not expected_late),
             lambda i: f"with frame {number[i]} of it",
         )  # fmt: skip
         self.check.mark(
@@ -131,7 +133,8 @@ class NumberCheck:
 
     def end(self, frames: int) -> None:
         """Sum up."""
-        self.check.done = f"{frames:,} frames" + (f" in {self.count:,} series" if self.count else "")
+        self.check.done = f"{frames:,} frame{'s' * (frames != 1)}"
+        self.check.done += f" in {self.count:,} series" if self.count else ""
         if self._number:
             self.check.done += f"; a part: its first is frame {self._number:,} of the capture"
 

@@ -31,6 +31,8 @@ from xsp3ioc.stream.messages import EPICS_EPOCH
 
 CLOSED, WRITING, SWMR, NOT_CLOSED = "closed", "being written", "open for SWMR", "not closed"
 """States of a file. SWMR: it is being written, or was when its writer died."""
+SINGLE = 0
+"""The `file_write_mode` of one file for each frame."""
 _FILTERS = {
     h5z.FILTER_DEFLATE: "gzip", h5z.FILTER_SZIP: "szip",
     hdf5plugin.BLOSC_ID: "Blosc", hdf5plugin.LZ4_ID: "LZ4", hdf5plugin.BSHUF_ID: "bitshuffle LZ4",
@@ -107,6 +109,17 @@ class DetectorFile:
         return self.value(f"{CONFIG}/{name}", otherwise)
 
     @property
+    def single(self) -> bool:
+        """Whether it was made in the mode of one file for each frame."""
+        return self.config("parameters/file_write_mode") == SINGLE
+
+    @property
+    def asked(self) -> int:
+        """How many frames its capture was for; 0: without limit, no capture, or it is not known."""
+        captured = bool(self.value("/entry/capture_id", 0)) and not self.single
+        return int(self.config("parameters/capture_frames", 0) or 0) if captured else 0
+
+    @property
     def salvaged(self) -> str:
         """What was done to make it a good file after a crash; empty if nothing was."""
         try:
@@ -176,7 +189,7 @@ class DetectorFile:
             files = {source.file_name for source in self.raw.virtual_sources()}
             return f"{self.raw.dtype}, virtual: parts in {len(files)} {'file' if len(files) == 1 else 'files'}"
         if self.raw.chunks:
-            words += f", chunks of {self.raw.chunks[0]:,} frames"
+            words += f", chunks of {self.raw.chunks[0]:,} frame{'s' * (self.raw.chunks[0] > 1)}"
         if self.data != self.raw:
             words += "; corrected for dead time beside it"
         return words

@@ -16,6 +16,7 @@ from xsp3ioc.file_command import (
     EXIT_WRONG,
     complain,
     console,
+    counted,
     progress,
     run,
     write_json,
@@ -71,8 +72,8 @@ def _show(verdict: dict[str, Any], out: Console, quiet: bool) -> None:
         return
     simulated = ", simulated data: no detector was there" if verdict["simulated"] else ""
     size = f"{verdict['bytes'] / 1e6:,.1f} MB"
-    shape = f"{verdict['frames']:,} frames x {verdict['channels']} channels x {verdict['bins']} bins"
-    out.print(Text(f"layout of {verdict['layout']}, {shape}, {size}{simulated}", style="dim"))
+    sizes = [counted(verdict[f"{name}s"], name) for name in ("frame", "channel")] + [f"{verdict['bins']} bins"]
+    out.print(Text(f"layout of {verdict['layout']}, {' x '.join(sizes)}, {size}{simulated}", style="dim"))
     out.print()
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     table.add_column()
@@ -92,22 +93,18 @@ def _headline(verdict: dict[str, Any]) -> Text:
     lost = counts["overrun"] + counts["missing"]
     line = Text(plain(verdict["path"]), style="bold")
     line.append(": ", style="not bold")
-    simulated = " SIMULATED" if verdict["simulated"] else ""
+    simulated = "SIMULATED " if verdict["simulated"] else ""
     if verdict["complete"]:
-        line.append(f"complete, {counts['valid']:,}{simulated} frames", style="green")
+        line.append(f"complete, {counted(counts['valid'], simulated + 'frame')}", style="green")
     else:
         word = "INCOMPLETE" if verdict["incomplete"] else "WRONG"
-        line.append(f"{word}, {counts['valid']:,} valid{simulated} frames", style="bold red")
+        line.append(f"{word}, {counted(counts['valid'], f'valid {simulated}frame')}", style="bold red")
         if lost:
             line.append(f", {lost:,} lost", style="bold red")
-        line.append(f"; {_plural(verdict['errors'], 'error')}", style="bold red")
+        line.append(f"; {counted(verdict['errors'], 'error')}", style="bold red")
     if warnings:
-        line.append(f"; {_plural(warnings, 'warning')}", style="yellow")
+        line.append(f"; {counted(warnings, 'warning')}", style="yellow")
     return line
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _finding(finding: dict[str, Any]) -> Text:

@@ -36,6 +36,11 @@ def run(
         return INTERRUPTED
 
 
+def counted(count: int, word: str) -> str:
+    """Return how many of what, `1 frame` or `1,000 frames`."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
 def complain(name: str, text: object) -> None:
     """Say what is wrong in a line on stderr; it may hold anything that stands in a file."""
     sys.stderr.write(f"xsp3ioc {name}: {plain(str(text))}\n")

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xsp3ioc.file_command import EXIT_OK, EXIT_UNREADABLE, complain, console, progress, run, write_json
+from xsp3ioc.file_command import EXIT_OK, EXIT_UNREADABLE, complain, console, counted, progress, run, write_json
 from xsp3ioc.hardware_report import plain
 from xsp3ioc.sparkline import curve_line, last_bin, spectrum_line
 
@@ -121,7 +121,7 @@ def _facts(found: Contents) -> Iterator[tuple[str, str]]:
     if found.end_time:
         yield "closed", found.end_time
     lost = counts["overrun"] + counts["missing"]
-    what = f"{found.frames:,} frames x {found.channels} channels x {found.bins} bins"
+    what = f"{counted(found.frames, 'frame')} x {counted(found.channels, 'channel')} x {found.bins} bins"
     if lost:
         what += f"; {lost:,} LOST ({counts['overrun']:,} overrun, {counts['missing']:,} missing)"
     if counts["unreadable"]:
