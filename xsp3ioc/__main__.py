@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -30,6 +31,8 @@ COMMANDS = {
     "screens": "show or copy the screens for CS-Studio Phoebus",
 }
 """Each is a module of that name (`_` for `-`) with a `main(arguments) -> exit code`."""
+CUT_SHORT = 1
+"""The exit code of what could not say all that it had to."""
 FORMATS = ("dbl", "table", "tsv")
 """Of a list of PVs."""
 
@@ -79,22 +82,41 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the server or one of the commands; return the exit code: 0 stopped, 2 wrong configuration."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if sys.stdout is None:  # closed by the shell, >&-
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:
-        return _run(arguments)
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         # Before they have handlers of their own. A server has begun nothing; what a command was to say is not said.
         return INTERRUPTED if arguments and arguments[0] in COMMANDS else 0
     except BrokenPipeError:
-        # Whoever read our output has enough (head, less); what is left of it must not fail at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has enough (head, less).
+        _drop_output()
         return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        # Commands say themselves what becomes of their files.
+        _drop_output()
+        sys.stderr.write(f"xsp3ioc: the output cannot be written: {error.strerror}\n")
+        return CUT_SHORT
+
+
+def _drop_output() -> None:
+    """Throw away what is left to be said: it must not fail at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: list[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
         return importlib.import_module(f"xsp3ioc.{arguments[0].replace('-', '_')}").main(arguments[1:])
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options, others = parser.parse_known_args(arguments)
+    if others:
+        unknown = f"unrecognized arguments: {' '.join(others)}"
+        parser.error(unknown if others[0].startswith("-") else f"{unknown} ({_hint(others[0])})")
     from xsp3ioc.configuration import Configuration, ConfigurationError, read_configuration
 
     try:
@@ -133,6 +155,10 @@ def _run(arguments: list[str]) -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"xsp3ioc: {error}\n")
         return 2
+
+
+def _hint(word: str) -> str:
+    return "a command comes first" if word in COMMANDS else f"commands are {', '.join(COMMANDS)}"
 
 
 def _take_recording(configuration: Configuration, options: argparse.Namespace) -> None:

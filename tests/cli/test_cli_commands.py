@@ -41,6 +41,19 @@ def test_list_of_pvs_into_a_pipe_that_ends(tmp_path):
     assert result.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("where", "code", "said"),
+    [("> /dev/full", 1, "xsp3ioc: the output cannot be written: No space left on device\n"), (">&-", 0, "")],
+)
+@pytest.mark.parametrize("command", ["--list-pvs", "screens"])
+def test_output_that_has_no_place(tmp_path, command, where, code, said):
+    result = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m xsp3ioc {command} {where}"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (code, said)
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_idle_server_ends(start_server, signum):
     server = start_server()
