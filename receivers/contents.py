@@ -142,7 +142,8 @@ def contents(
     with DetectorFile(path) as file:
         last = file.frames if stop is None else stop
         if not 0 <= first <= last <= file.frames or (first == last and file.frames):
-            raise ValueError(f"frames {first}..{last - 1}: there are {file.frames:,}, from 0 on")
+            asked = f"frames {first}:{'' if stop is None else stop}"
+            raise ValueError(f"{asked} are not there: the file has {file.frames:,}, 0:{file.frames} are all of them")
         found = _described(file, first, last)
         numbers = NumberCheck(None)
         status_counts = np.zeros(256, np.int64)

@@ -38,6 +38,8 @@ def look(path: str) -> tuple[bool, str]:
 
     UnreadableError if it cannot be opened, or is no HDF5.
     """
+    if not path:
+        raise UnreadableError("the name of the file is empty")
     if os.path.isdir(path):
         raise UnreadableError(f"{path} is a directory: give a file in it")
     try:

@@ -11,7 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.receivers.layout import ATTRIBUTES, DETECTOR
-from xsp3ioc.receivers.opening import AREA_DETECTOR, AREA_DETECTOR_GROUP, OURS, STREAMER, USUAL_PERIOD
+from xsp3ioc.receivers.opening import (
+    AREA_DETECTOR,
+    AREA_DETECTOR_GROUP,
+    OURS,
+    STREAMER,
+    USUAL_PERIOD,
+    UnreadableError,
+    look,
+    open_to_read,
+)
 from xsp3ioc.stream.formulas import Scaler
 from xsp3ioc.stream.messages import SCALERS, FrameStatus
 
@@ -46,15 +55,21 @@ class Origin:
 
 
 class RecordedFile:
-    """A file that is open to be read; `read` takes frames of it. OSError if it cannot be opened.
+    """A file that is open to be read; `read` takes frames of it.
 
-    `frames`, `channels` and `bins` are its size. UnreplayableError for a file without raw spectra.
+    `frames`, `channels` and `bins` are its size. UnreadableError if it cannot be opened, or is being written;
+    UnreplayableError for a file without raw spectra.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        self._file = h5py.File(path, "r", locking="best-effort")
+        locked, _ = look(self.path)
+        if locked:
+            raise UnreadableError(f"{self.path} is being written: it can be replayed when it is closed")
+        self._file, swmr = open_to_read(self.path, "best-effort")
         try:
+            if swmr:
+                raise UnreadableError(f"{self.path} is being written, or a crash has left it so: xsp3ioc salvage")
             self._spectra, self._scalers, self.origin = _open(self._file)
             if self._spectra.ndim != 3 or self._spectra.dtype.kind not in "iu":
                 kind = f"{self._spectra.dtype} {self._spectra.shape}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +70,11 @@ def examine(path: str | os.PathLike[str], tell: Tell = lambda what, done, of: No
     BusyError if it is being written, NotOursError if it is not a file of ours, NothingLeftError if no frame can be
     read; OSError as the file system has it.
     """
+    if os.path.isdir(path):
+        raise NotOursError("is a directory: give a file in it")
     with open(path, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise NotOursError("is no regular file")
         if writer := writer_of(file):
             raise BusyError(f"is still being written: {writer}")
         return _examine(Path(path), file, tell)
@@ -91,7 +96,8 @@ def _examine(path: Path, file: BinaryIO, tell: Tell) -> Finding:
         except NotOursError as error:
             if block.end <= mended.size:
                 raise
-            raise NothingLeftError(f"{block.end - mended.size} bytes of it are cut off; what is left {error}") from None
+            cut = f"{block.end - mended.size:,} bytes of it are cut off"
+            raise NothingLeftError(f"{cut}; what is left {error}") from None
     finding = Finding(
         path, found, block.marks, max(0, block.end - mended.size), max(0, mended.size - block.end) if block.marks else 0
     )
@@ -164,9 +170,9 @@ def _work(finding: Finding) -> list[str]:
     if found.broken:
         done.append("made the file anew, as the index of a dataset is damaged")
     elif finding.cut:
-        done.append(f"filled up {finding.cut} bytes that are cut off its end, with zeros")
+        done.append(f"filled up {finding.cut:,} bytes that are cut off its end, with zeros")
     if not found.equal or found.extent > found.frames:
-        done.append(f"cut all datasets to {found.frames} frames")
+        done.append(f"cut all datasets to {found.frames:,} frames")
     done += [f"removed {name}, of which nothing can be read" for name in found.lost]
     for name, spans in found.damaged.items():
         done.append(f"marked frames {', '.join(map(str, spans))} as missing: {name} cannot be read there")

@@ -39,8 +39,10 @@ class Superblock:
         """Take it from an open file; NotHdf5Error says what is wrong with it."""
         file.seek(0)
         raw = file.read(max(_LENGTHS.values()))
+        if not raw:
+            raise NotHdf5Error("is empty: 0 bytes")
         if not raw.startswith(SIGNATURE):
-            raise NotHdf5Error("does not begin like an HDF5 file")
+            raise NotHdf5Error(f"does not begin like an HDF5 file, but with {raw[:8]!r}")
         version = raw[_VERSION] if len(raw) > _VERSION else -1
         if version not in _LENGTHS or len(raw) < _LENGTHS[version] or raw[_OFFSET_SIZE[version]] != 8:
             raise NotHdf5Error("has a superblock of another kind than those that xsp3ioc writes")

@@ -56,6 +56,8 @@ class Spectra:
     """The energies are measured or set; not taken for granted."""
     note: str = ""
     """In small letters below."""
+    reach: float = 0.0
+    """keV that are shown in any case, whether anything was counted there or not."""
 
 
 def save_picture(
@@ -90,7 +92,7 @@ def draw(target: Path | BinaryIO, form: str, spectra: Spectra) -> None:
         # nan: no line where nothing was counted, there is no logarithm of 0.
         drawn = np.where(counts[curve] > 0, counts[curve], np.nan) if spectra.logarithmic else counts[curve]
         axes.plot(energy[curve], drawn, drawstyle="steps-mid", linewidth=0.9, label=spectra.names[curve])
-    axes.set_xlim(min(0.0, energy[0, 0]), energy[0, last_bin(counts)] * 1.02)
+    axes.set_xlim(min(0.0, energy[0, 0]), max(energy[0, last_bin(counts)], spectra.reach) * 1.02)
     highest = max(counts.max(), 2.0)
     if spectra.logarithmic:
         axes.set_yscale("log")

@@ -77,7 +77,7 @@ def _plot(options: argparse.Namespace) -> int:
     from xsp3ioc.receivers.contents import contents
     from xsp3ioc.receivers.opening import UnreadableError
 
-    path = options.output or Path(options.file).with_name(os.path.basename(options.file) + ".png")
+    path = options.output or Path(f"{options.file or 'spectra'}.png")
     form = path.suffix.lower().removeprefix(".")
     try:
         if form not in FORMATS:
@@ -136,9 +136,14 @@ def _spectra(found: Contents, options: argparse.Namespace) -> Spectra:
     if found.simulated:
         title += " (simulated)"
     note = ", ".join(one for one in (found.facts.get("detector", ""), found.facts.get("start", "")) if one)
+    end = float((offset + slope * (found.bins - 0.5)).max()) / 1000
+    for region in options.roi:
+        if region.low >= end:
+            raise ValueError(f"--roi {region.name}={region.low:g}-{region.high:g}: the spectra end at {end:.4g} keV")
     return Spectra(
         counts, offset.tolist(), slope.tolist(), names, plain(title), regions=regions,
         logarithmic=not options.linear, group=options.group, calibrated=found.calibrated, note=plain(note),
+        reach=min(end, max((region.high for region in options.roi), default=0.0)),
     )  # fmt: skip
 
 

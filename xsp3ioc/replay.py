@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 def _once(options: argparse.Namespace, arguments: list[str]) -> int:
     from xsp3ioc.demo_client import ClientError
     from xsp3ioc.demo_server import ServerError
+    from xsp3ioc.receivers.opening import UnreadableError
     from xsp3ioc.receivers.paths import describe
     from xsp3ioc.receivers.recorded import UnreplayableError
     from xsp3ioc.replay_once import ReplayError, replay_once
@@ -74,7 +75,7 @@ def _once(options: argparse.Namespace, arguments: list[str]) -> int:
     except UnreplayableError as error:
         complain("replay", f"{options.file} cannot be replayed: {error}")
         return UNUSABLE
-    except (ReplayError, ServerError, ClientError) as error:
+    except (UnreadableError, ReplayError, ServerError, ClientError) as error:
         complain("replay", error)
         return UNUSABLE
     code = DIFFERENT if outcome.complaints else SAME

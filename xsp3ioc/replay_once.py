@@ -57,8 +57,8 @@ class Outcome:
 def replay_once(path: Path, directory: Path, arguments: list[str], console: Console) -> Outcome:
     """Acquire all frames of `path` through a server that is started with `arguments`, into a file in `directory`.
 
-    OSError and UnreplayableError if the file cannot be read; ReplayError, ServerError and ClientError if the server
-    does not do it.
+    UnreadableError and UnreplayableError if the file cannot be read; ReplayError, ServerError and ClientError if the
+    server does not do it.
     """
     with RecordedFile(path) as original:
         outcome = Outcome(path, original.frames, list(original.origin.notes))

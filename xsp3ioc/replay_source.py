@@ -87,7 +87,7 @@ def _reader(file: RecordedFile) -> Any:
 @contextlib.contextmanager
 def _opened(configuration: Configuration) -> Iterator[RecordedFile]:
     # Not before it is needed: a server that replays nothing has no business with HDF5.
-    from xsp3ioc.receivers.paths import describe
+    from xsp3ioc.receivers.opening import UnreadableError
     from xsp3ioc.receivers.recorded import RecordedFile, UnreplayableError
 
     path, end = configuration.emulator["replay"], configuration.emulator.get("replay_end", "wrap")
@@ -99,9 +99,8 @@ def _opened(configuration: Configuration) -> Iterator[RecordedFile]:
         file = RecordedFile(path)
     except UnreplayableError as error:
         raise ConfigurationError(f"{path} cannot be replayed: {error}") from None
-    except OSError as error:
-        hint = "" if not Path(path).is_file() else " (after a crash: xsp3ioc salvage)"
-        raise ConfigurationError(f"Cannot replay {describe(error, path)}{hint}") from None
+    except UnreadableError as error:
+        raise ConfigurationError(f"Cannot replay: {error}") from None
     with file:
         if file.bins > BINS:
             raise ConfigurationError(f"{path} cannot be replayed: it has {file.bins} bins, more than {BINS}")

@@ -28,7 +28,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _salvage(options: argparse.Namespace) -> int:
-    target = options.file if options.in_place else options.output or default_target(options.file)
+    # A file without a name is a directory: examined, it is refused.
+    unnamed = not options.file.name
+    target = options.file if options.in_place or unnamed else options.output or default_target(options.file)
     try:
         with progress() as shown:
 
@@ -115,21 +117,21 @@ def _refuse(options: argparse.Namespace, code: int, text: str) -> int:
 def _show(finding: Finding, written: Path | None, out: Console) -> None:
     found = finding.survey
     if finding.well:
-        out.print(f"{plain(str(finding.path))} is well: {found.frames} frames, closed {plain(found.end_time)}")
+        out.print(f"{plain(str(finding.path))} is well: {found.frames:,} frames, closed {plain(found.end_time)}")
     else:
         what = "Salvaged" if written else "Not salvaged, only looked at:"
         out.print(f"{what} {plain(str(finding.path))}")
         for line in finding.done:
-            out.print(f"  * {plain(line if written else 'to do: ' + line)}")
-    table = Table(title=f"{found.frames} frames")
+            out.print(f"  * {plain(line if written else 'to be done: ' + line)}")
+    table = Table(title=f"{found.frames:,} frames")
     for name in ("series", "frames", "missing of these", "last frame", "asked for"):
         table.add_column(name, justify="right")
     for one in found.series:
-        asked = str(found.asked) if found.asked else "not known"
-        table.add_row(str(one.index), str(one.frames), str(one.missing), str(one.last), asked)
+        asked = f"{found.asked:,}" if found.asked else "not known"
+        table.add_row(str(one.index), f"{one.frames:,}", f"{one.missing:,}", f"{one.last:,}", asked)
     out.print(table)
     if found.extent > found.frames:
         by = f" (least are in {plain(found.limited_by)})" if found.limited_by else ""
-        out.print(f"{found.extent - found.frames} frames had a place and are not there{by}")
+        out.print(f"{found.extent - found.frames:,} frames had a place and are not there{by}")
     if written:
         out.print(f"File     {written}", soft_wrap=True)

@@ -49,6 +49,7 @@ def test_salvage(cut):
     assert told["frames"] + told["dropped"] == FRAMES
     assert told["frames_per_series_asked"] == FRAMES
     assert os.listdir(cut.parent) == ["cut.h5"]
+    assert "to be done: " in xsp3ioc("salvage", cut, "--dry-run", cwd=cut.parent).stdout
     done = xsp3ioc("salvage", cut, cwd=cut.parent)
     assert done.returncode == 0, done
     assert f"{told['frames']} frames" in done.stdout

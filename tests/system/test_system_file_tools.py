@@ -193,6 +193,17 @@ def test_corrected_spectra_are_compared(rig, tmp_path):
     assert [(part, one.runs) for part, one in found(copy)] == [("counts", [(7, 7)])]
 
 
+def test_a_file_of_one_frame_is_complete(rig, capsys):
+    """Each frame in a file of its own: none of them is for more, and all but the first begin in mid-series."""
+    rig.ca.set(HDF1__FilePath=str(rig.files), HDF1__FileName="each", HDF1__FileTemplate="%s%s_%d.h5", HDF1__FileNumber=0)
+    rig.ca.set(HDF1__FileWriteMode=0, HDF1__AutoSave=1, HDF1__NumCapture=10)
+    assert rig.acquire(2, 0.1) == ECA_NORMAL
+    rig.ca.set(HDF1__FileWriteMode=2, HDF1__AutoSave=0)
+    for number in range(2):
+        code, out, _ = run(capsys, check, "--strict", os.path.join(rig.files, f"each_{number}.h5"))
+        assert (code, "complete, 1 SIMULATED frame\n" in out) == (0, True), out
+
+
 def test_lost_frames_and_packets_are_named(start_rig, capsys):
     rig = start_rig(**FAULTS)
     path = rig.capture("faults", 60)
@@ -292,7 +303,9 @@ def test_a_picture_of_a_part(path, copy, capsys):
     ("arguments", "words"),
     [
         (["--channels", "5"], "the file has 4"),
-        (["--frames", "0:100000"], "there are"),
+        (["--frames", "0:100000"], "frames 0:100000 are not there"),
+        (["--frames", "7:7"], "frames 7:7 are not there"),
+        (["--roi", "far=50-60"], "the spectra end at 40.95 keV"),
         (["-o", "picture.bmp"], ".png, .svg, .pdf"),
         (["-o", "/nowhere/picture.png"], "no such file or directory"),
     ],
