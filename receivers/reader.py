@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -31,6 +32,8 @@ from xsp3ioc.stream.messages import EPICS_EPOCH
 
 CLOSED, WRITING, SWMR, NOT_CLOSED = "closed", "being written", "open for SWMR", "not closed"
 """States of a file. SWMR: it is being written, or was when its writer died."""
+_PART = re.compile(r"_part\d{4}(?!\d)")
+"""In the name of a part, and of what was made of it."""
 SINGLE = 0
 """The `file_write_mode` of one file for each frame."""
 _FILTERS = {
@@ -115,9 +118,10 @@ class DetectorFile:
 
     @property
     def asked(self) -> int:
-        """How many frames its capture was for; 0: without limit, no capture, or it is not known."""
-        captured = bool(self.value("/entry/capture_id", 0)) and not self.single
-        return int(self.config("parameters/capture_frames", 0) or 0) if captured else 0
+        """How many frames the file was for; 0: without limit, no capture, one of several files, or it is not known."""
+        if self.single or _PART.search(os.path.basename(self.path)) or not self.value("/entry/capture_id", 0):
+            return 0
+        return int(self.config("parameters/capture_frames", 0) or 0)
 
     @property
     def salvaged(self) -> str:

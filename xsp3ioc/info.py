@@ -128,8 +128,9 @@ def _facts(found: Contents) -> Iterator[tuple[str, str]]:
         what += f"; {counts['unreadable']:,} UNREADABLE: xsp3ioc check says where"
     yield "data", what
     raw = found.frames * found.channels * found.bins * 4
-    smaller = f" ({raw / found.bytes:.1f} times smaller)" if raw > found.bytes else ""
-    yield "stored", f"{found.storage}; {found.bytes / 1e6:,.1f} MB{smaller}"
+    virtual = "virtual" in found.storage
+    smaller = f" ({raw / found.bytes:.1f} times smaller)" if raw > found.bytes and not virtual else ""
+    yield "stored", f"{found.storage}; {found.bytes / 1e6:,.1f} MB{' beside them' if virtual else smaller}"
     if facts.get("detector"):
         yield "detector", ", ".join(
             words for words in (facts["detector"], _named(facts, "library"), _named(facts, "firmware")) if words

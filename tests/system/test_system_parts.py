@@ -16,6 +16,8 @@ import pytest
 from ca_clients import ECA_NORMAL, ECA_PUTFAIL
 from system_rig import DETECTOR, Written
 
+from xsp3ioc.receivers.check import check
+
 
 @pytest.fixture(autouse=True)
 def as_it_was(request):
@@ -53,6 +55,8 @@ def test_series_that_cross_the_ends_of_parts(rig):
     with h5py.File(path) as file:
         assert len(file["/entry/instrument/mca_03/data"]) == 100
         assert len(file["/entry/instrument/NDAttributes/CHAN1SCA0"]) == 100
+    for name in names(path):
+        assert not [one.text for part in check(os.path.join(rig.files, name)).checks for one in part.findings]
     first = Written(os.path.join(rig.files, names(path)[1]))
     assert (first.frames, bool(first.end_time)) == (30, True)
     first.check(rig.settings, 0.001)
