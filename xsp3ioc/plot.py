@@ -92,19 +92,23 @@ def _plot(options: argparse.Namespace) -> int:
         with open(path, "wb" if options.overwrite else "xb") as file:
             file.write(picture.getvalue())
     except UnreadableError as error:
-        complain("plot", error)
-        return EXIT_UNREADABLE
+        return _fail(options, EXIT_UNREADABLE, str(error))
     except (ValueError, NoPictureError) as error:
-        complain("plot", error)
-        return EXIT_WRONG
+        return _fail(options, EXIT_WRONG, str(error))
     except OSError as error:
-        complain("plot", f"{path}: {(error.strerror or str(error)).lower()}")
-        return EXIT_WRONG
+        return _fail(options, EXIT_WRONG, f"{path}: {(error.strerror or str(error)).lower()}")
     if options.json:
         write_json("plot", EXIT_OK, _as_dict(found, spectra, path))
     else:
         console().print(f"Picture  {plain(str(path))}", soft_wrap=True)
     return EXIT_OK
+
+
+def _fail(options: argparse.Namespace, code: int, text: str) -> int:
+    if options.json:
+        write_json("plot", code, {"path": options.file, "error": text})
+    complain("plot", text)
+    return code
 
 
 def _refuse(path: Path, options: argparse.Namespace) -> None:

@@ -63,6 +63,8 @@ def _once(options: argparse.Namespace, arguments: list[str]) -> int:
     out = console(stderr=options.json)
     try:
         if options.write is not None:
+            if options.write.exists() and not options.write.is_dir():
+                return _fail(options, f"--write {options.write}: it is a file, not a directory")
             options.write.mkdir(parents=True, exist_ok=True)
             outcome = replay_once(options.file, options.write.resolve(), arguments, out)
         else:
@@ -70,14 +72,11 @@ def _once(options: argparse.Namespace, arguments: list[str]) -> int:
                 outcome = replay_once(options.file, Path(directory), arguments, out)
                 outcome.written = None
     except OSError as error:
-        complain("replay", describe(error, str(options.file)))
-        return UNUSABLE
+        return _fail(options, describe(error, str(options.file)))
     except UnreplayableError as error:
-        complain("replay", f"{options.file} cannot be replayed: {error}")
-        return UNUSABLE
+        return _fail(options, f"{options.file} cannot be replayed: {error}")
     except (UnreadableError, ReplayError, ServerError, ClientError) as error:
-        complain("replay", error)
-        return UNUSABLE
+        return _fail(options, str(error))
     code = DIFFERENT if outcome.complaints else SAME
     if options.json:
         write_json("replay", code, outcome.report())
@@ -91,3 +90,10 @@ def _once(options: argparse.Namespace, arguments: list[str]) -> int:
         if outcome.written:
             out.print(f"File     {outcome.written}", soft_wrap=True)
     return code
+
+
+def _fail(options: argparse.Namespace, text: str) -> int:
+    if options.json:
+        write_json("replay", UNUSABLE, {"file": str(options.file), "error": text})
+    complain("replay", text)
+    return UNUSABLE

@@ -61,6 +61,9 @@ def replay_once(path: Path, directory: Path, arguments: list[str], console: Cons
     server does not do it.
     """
     with RecordedFile(path) as original:
+        target = directory / f"{path.stem}_replayed.h5"
+        if target.exists():
+            raise ReplayError(f"{target} exists already: delete it, or choose another directory with --write")
         outcome = Outcome(path, original.frames, list(original.origin.notes))
         if invalid := original.invalid():
             outcome.notes.append(f"{invalid} frames of the file are marked as missing: replayed as they stand there")

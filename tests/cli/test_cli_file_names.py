@@ -1,5 +1,9 @@
 """What is no file for them: `check`, `info`, `plot`, `salvage` and `replay` say why in one line, without a trace."""
 
+import json
+
+import h5py
+import numpy as np
 import pytest
 
 from xsp3ioc import __main__
@@ -29,6 +33,27 @@ def test_it_says_what_it_is(tmp_path, monkeypatch, capsys, command, name, why):
     assert line.startswith("xsp3ioc")
     assert any(one.lower() in line.lower() for one in why.split("|"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["directory", "empty.h5", "text.h5"]
+
+
+@pytest.mark.parametrize("command", ["check", "info", "plot", "salvage", "replay --check"])
+def test_it_says_so_in_json_too(tmp_path, capsys, command):
+    name = str(tmp_path / "nowhere.h5")
+    command, *options = command.split()
+    assert __main__.main([command, name, "--json", *options]) == 2
+    said = json.loads(capsys.readouterr().out)
+    assert (said["command"], said["exit_code"]) == (command, 2)
+    assert said.get("files", [said])[0]["error"].lower() == f"{name}: no such file or directory"
+
+
+def test_a_replay_has_its_place(tmp_path, capsys):
+    path, written = tmp_path / "x.h5", tmp_path / "x_replayed.h5"
+    with h5py.File(path, "w") as file:
+        file["/entry/instrument/xspress3/data"] = np.zeros((1, 1, 4096), np.uint32)
+    written.write_text("precious")
+    for directory, why in ((tmp_path, f"{written} exists already: delete it"), (written, "is a file, not a directory")):
+        assert __main__.main(["replay", str(path), "--write", str(directory)]) == 2
+        assert why in capsys.readouterr().err
+    assert written.read_text() == "precious"
 
 
 @pytest.mark.parametrize(

@@ -195,8 +195,8 @@ def test_corrected_spectra_are_compared(rig, tmp_path):
 
 def test_a_file_of_one_frame_is_complete(rig, capsys):
     """Each frame in a file of its own: none of them is for more, and all but the first begin in mid-series."""
-    rig.ca.set(HDF1__FilePath=str(rig.files), HDF1__FileName="each", HDF1__FileTemplate="%s%s_%d.h5", HDF1__FileNumber=0)
-    rig.ca.set(HDF1__FileWriteMode=0, HDF1__AutoSave=1, HDF1__NumCapture=10)
+    rig.ca.set(HDF1__FilePath=str(rig.files), HDF1__FileName="each", HDF1__FileTemplate="%s%s_%d.h5")
+    rig.ca.set(HDF1__FileNumber=0, HDF1__FileWriteMode=0, HDF1__AutoSave=1, HDF1__NumCapture=10)
     assert rig.acquire(2, 0.1) == ECA_NORMAL
     rig.ca.set(HDF1__FileWriteMode=2, HDF1__AutoSave=0)
     for number in range(2):
