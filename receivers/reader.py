@@ -128,7 +128,7 @@ class DetectorFile:
         """What was done to make it a good file after a crash; empty if nothing was."""
         try:
             note = self._file[SALVAGED]
-            return " ".join(" ".join(text(one).split()) for one in note.values())
+            return " ".join(" ".join(text(note[name]).split()) for name in ("author", "date", "description"))
         except (AttributeError, *FAILURES):
             return ""
 
