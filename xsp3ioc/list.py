@@ -45,7 +45,9 @@ def main(arguments: list[str]) -> int:
     meant = [line for line in lines if _matches(line.name, options.pattern)]
     write_lines(meant, options.format)
     if not meant:
-        sys.stderr.write(f"xsp3ioc list: none of {len(lines)} PVs is like {options.pattern}\n")
+        partly = any(_matches(line.name, f"*{options.pattern}") for line in lines)
+        hint = f"; some are like '*{options.pattern}'" if partly else ""
+        sys.stderr.write(f"xsp3ioc list: none of {len(lines)} PVs is like {options.pattern}{hint}\n")
     return 0 if meant else 1
 
 

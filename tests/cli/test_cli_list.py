@@ -81,6 +81,9 @@ def test_none_is_like_that(braced, tmp_path):
     result = xsp3ioc("list", "--monitor", braced.monitor, "Picture", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (1, "")
     assert re.fullmatch(r"xsp3ioc list: none of \d+ PVs is like Picture\n", result.stderr)
+    result = xsp3ioc("list", "--monitor", braced.monitor, "HDF1:Capture*", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.endswith("PVs is like HDF1:Capture*; some are like '*HDF1:Capture*'\n")
 
 
 def test_a_list_into_a_pipe_that_ends(braced, tmp_path):
