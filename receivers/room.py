@@ -54,10 +54,11 @@ class Room:
         coming = self._frame * len(block)
         now = time.monotonic()
         self._since += coming
-        if now - self._looked < INTERVAL and self._free is not None and self._since < self._free / 4:
+        if now - self._looked < INTERVAL and (self._free is None or self._since < self._free / 4):
             return ""
         free, total = self._look(file.current)
         if total == 0:
+            self._looked, self._free = now, None
             return ""  # a file system that does not say
         if self._looked and self._free is not None and now > self._looked:
             self._rate = max((self._free - free) / (now - self._looked), FORGET * self._rate)
