@@ -12,7 +12,7 @@ from typing import Any
 
 from xsp3ioc.access import WriteAccess
 from xsp3ioc.autosave_plain import PlainSettings
-from xsp3ioc.channels import ChannelTable, Core
+from xsp3ioc.channel_table import ChannelTable, Core
 from xsp3ioc.records import pv_table
 from xsp3ioc.server import Address, Server
 from xsp3ioc.stream.parameter import Update
