@@ -21,6 +21,7 @@ from xsp3ioc.receivers.derived_check import DerivedCheck
 from xsp3ioc.receivers.findings import ERROR, WARNING, Check
 from xsp3ioc.receivers.frame_checks import NumberCheck, StatusCheck, TimeCheck
 from xsp3ioc.receivers.opening import FAILURES, OURS, STREAMER
+from xsp3ioc.receivers.parts_shown import parts_check, size_of
 from xsp3ioc.receivers.reader import CLOSED, NOT_CLOSED, SWMR, WRITING, DetectorFile
 from xsp3ioc.receivers.series_check import SeriesCheck
 from xsp3ioc.stream.messages import EVENT_WIDTH
@@ -32,7 +33,7 @@ REQUIRED = {
     "frame_status", "series_index", "frame_in_series",
 }  # fmt: skip
 """Columns of every file of ours; later versions have more."""
-INCOMPLETE = ("end", "lengths", "reading", "status")
+INCOMPLETE = ("end", "parts", "lengths", "reading", "status")
 """Checks whose errors say that something is missing."""
 Tell = Callable[[int, int], None]
 """Takes how many of how many frames are done."""
@@ -131,15 +132,16 @@ class _Examination:
         ]  # fmt: skip
         for part in parts:
             part.end(frames)
-        size = os.stat(file.path).st_size
+        words = [parts_check(file.parts_in_words, file.parts_shown)] if file.parts_in_words else []
         valid, overrun, missing = (int(self._status.counts[number]) for number in range(3))
         with contextlib.suppress(*FAILURES):
-            stored = file.raw.id.get_storage_size()
-            self._readable.done = f"{self._spectra_read * file.channels:,} spectra, {stored / 1e6:,.1f} MB in the file"
-        checks = [_ended(file), _lengths(file), self._readable, *(part.check for part in parts)]
+            stored = f", {file.raw.id.get_storage_size() / 1e6:,.1f} MB in the file" if not file.parts_shown else ""
+            self._readable.done = f"{self._spectra_read * file.channels:,} spectra{stored}"
+        checks = [_ended(file), *words, _lengths(file), self._readable, *(part.check for part in parts)]
         return Verdict(
-            file.path, file.layout, file.state, file.simulated, frames, file.channels, file.bins, size, file.end_time,
-            checks, {"valid": valid, "overrun": overrun, "missing": missing}, self._numbers.count, self._numbers.series,
+            file.path, file.layout, file.state, file.simulated, frames, file.channels, file.bins, size_of(file.path, file.parts_shown),
+            file.end_time, checks, {"valid": valid, "overrun": overrun, "missing": missing}, self._numbers.count,
+            self._numbers.series,
         )  # fmt: skip
 
     def _block(self, first: int, count: int) -> None:
@@ -236,6 +238,8 @@ def _ended(file: DetectorFile) -> Check:
         text = f"it is open for SWMR, and has not changed for {_duration(file.age)}: its writer has probably died"
     elif file.state == NOT_CLOSED:
         text = "it was not closed: its writer has died, and what came after its last flush is lost"
+        if file.parts_in_words.startswith("a master"):
+            text = "it was not closed: its writer has died; xsp3ioc salvage makes a master of all parts"
     found.find(ERROR, text)
     return found
 

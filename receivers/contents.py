@@ -14,6 +14,7 @@ from xsp3ioc.receivers.checked_rows import CheckedRows, blocks_of
 from xsp3ioc.receivers.frame_checks import NumberCheck
 from xsp3ioc.receivers.layout import DETECTOR
 from xsp3ioc.receivers.opening import FAILURES, USUAL_PERIOD
+from xsp3ioc.receivers.parts_shown import size_of
 from xsp3ioc.receivers.reader import DetectorFile
 from xsp3ioc.stream.messages import FrameStatus
 
@@ -163,6 +164,9 @@ def contents(
 
 def _described(file: DetectorFile, first: int, stop: int) -> Contents:
     facts = {name: str(file.value(place, "")) for name, place in FACTS.items()}
+    gone = ", ".join(str(part) for part in file.parts_shown if not part.there)
+    facts["parts"] = file.parts_in_words
+    facts["parts_not_there"] = gone
     settings = {name: file.config(name) for name in SETTINGS}
     channel_settings = {name: file.config(there) for name, there in CHANNEL_SETTINGS.items()}
     fitting = {
@@ -172,7 +176,7 @@ def _described(file: DetectorFile, first: int, stop: int) -> Contents:
     }
     shape = file.channels, file.bins
     return Contents(
-        file.path, file.layout, file.state, os.stat(file.path).st_size, file.simulated, file.frames, first, stop,
+        file.path, file.layout, file.state, size_of(file.path, file.parts_shown), file.simulated, file.frames, first, stop,
         *shape, file.end_time, file.storage(), file.clock_period is None,
         {name: value for name, value in facts.items() if value},
         {name: value for name, value in settings.items() if value is not None}, fitting,

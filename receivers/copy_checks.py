@@ -161,6 +161,7 @@ class LinkCheck:
             return
         directory = os.path.dirname(os.path.abspath(self._file.path))
         sources = dataset.virtual_sources()
+        gone = {part.name for part in self._file.parts_shown if not part.there}  # said of the parts
         for name in sorted({source.file_name for source in sources} - {"."}):
             # HDF5 takes % for the begin of a number.
             place = os.path.join(directory, name.replace("%%", "%"))
@@ -170,7 +171,7 @@ class LinkCheck:
                     found = dataset.name in part or any(source.dset_name in part for source in sources)
             except FAILURES:
                 found = False
-            if not found:
+            if not found and name not in gone:
                 what = "cannot be read" if os.path.exists(place) else "is not there"
                 self.check.find(ERROR, f"{name}, a part of {dataset.name}, {what}: its frames read as zeros")
 

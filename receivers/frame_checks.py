@@ -136,7 +136,7 @@ class NumberCheck:
         self.check.done = f"{frames:,} frame{'s' * (frames != 1)}"
         self.check.done += f" in {self.count:,} series" if self.count else ""
         if self._number:
-            self.check.done += f"; a part: its first is frame {self._number:,} of the capture"
+            self.check.done += f"; its first is frame {self._number:,} of the capture"
 
 
 class TimeCheck:

@@ -29,6 +29,13 @@ def decoded(value: Any) -> str:
     return value.decode("utf-8", "replace").rstrip("\0") if isinstance(value, bytes) else str(value)
 
 
+def text(dataset: h5py.Dataset | None) -> str:
+    """Return the text that stands in a dataset; empty if there is none."""
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape != ():
+        return ""
+    return decoded(dataset[()])
+
+
 class UnreadableError(Exception):
     """The file cannot be read, or is none of those that are known; the message says why, in one line."""
 

@@ -17,16 +17,20 @@ from h5py import h5z
 from numpy.typing import NDArray
 
 from xsp3ioc.receivers.layout import ATTRIBUTES, CONFIG, DETECTOR, DETECTOR_COLUMNS, END_TIME, SALVAGED, SERIES
+from xsp3ioc.receivers.master import is_master
 from xsp3ioc.receivers.opening import (
     AREA_DETECTOR,
     FAILURES,
     OURS,
+    UnreadableError,
     decoded,
     detector_of,
     look,
     open_to_read,
     require_filters,
+    text,
 )
+from xsp3ioc.receivers.parts_shown import ShownPart, in_words, parts_shown, writer_of_parts
 from xsp3ioc.stream.formulas import Scaler
 from xsp3ioc.stream.messages import EPICS_EPOCH
 
@@ -80,6 +84,8 @@ class DetectorFile:
             lengths = [len(self.raw), *(len(dataset) for column in self.columns.values() for dataset in column)]
             self.frames = min(lengths)
             self.end_time = text(self._file.get(END_TIME))
+            self.parts_shown = self._parts_shown()
+            """Of a master."""
             self.state = self._state(swmr)
         except BaseException:
             self._file.close()
@@ -264,19 +270,28 @@ class DetectorFile:
             if all(one in attributes for one in there)
         }
 
+    def _parts_shown(self) -> list[ShownPart]:
+        try:
+            found = parts_shown(self._file, self.path)
+            if is_master(self._file) and not self.end_time:
+                self.writer = writer_of_parts(self.path)
+        except (ValueError, OSError) as error:
+            raise UnreadableError(f"{self.path} cannot be read: {getattr(error, 'strerror', '') or error}") from None
+        return found
+
+    @property
+    def parts_in_words(self) -> str:
+        """Which parts it shows, or which part it is; empty if it is neither."""
+        return in_words(self.path, self.parts_shown, self.origin()[0], self.frames)
+
     def _state(self, swmr: bool) -> str:
         if self.end_time:
             return CLOSED
+        if is_master(self._file):
+            return WRITING if self.writer else NOT_CLOSED
         if swmr:
             return SWMR
         if self.locked:
             return WRITING
         # Others say nothing of their end: a file that opens has had one.
         return NOT_CLOSED if self.layout == OURS else CLOSED
-
-
-def text(dataset: h5py.Dataset | None) -> str:
-    """Return the text that stands in a dataset; empty if there is none."""
-    if not isinstance(dataset, h5py.Dataset) or dataset.shape != ():
-        return ""
-    return decoded(dataset[()])

@@ -21,6 +21,7 @@ from xsp3ioc.receivers.opening import (
     look,
     open_to_read,
 )
+from xsp3ioc.receivers.parts_shown import parts_shown
 from xsp3ioc.stream.formulas import Scaler
 from xsp3ioc.stream.messages import SCALERS, FrameStatus
 
@@ -75,6 +76,9 @@ class RecordedFile:
                 kind = f"{self._spectra.dtype} {self._spectra.shape}"
                 raise UnreplayableError(f"its spectra are {kind}, not counts (frames, channels, bins)")
             self.frames, self.channels, self.bins = self._spectra.shape
+            parts = parts_shown(self._file, self.path)
+            if gone := [str(part) for part in parts if not part.there]:
+                raise UnreplayableError(f"it is a master, and not beside it are {', '.join(gone)}")
             if not self.frames:
                 raise UnreplayableError("it has no frames")
         except BaseException:

@@ -16,8 +16,7 @@ from xsp3ioc.receivers.facts import write_end_time
 from xsp3ioc.receivers.holders import writer_of
 from xsp3ioc.receivers.layout import DETECTOR, END_TIME
 from xsp3ioc.receivers.master import Part, Template, is_master, put
-from xsp3ioc.receivers.opening import FAILURES
-from xsp3ioc.receivers.reader import text
+from xsp3ioc.receivers.opening import FAILURES, text
 from xsp3ioc.receivers.rows_left import frames_before
 from xsp3ioc.receivers.salvage import BusyError, Finding, Tell, check_room, examine, note, salvage
 from xsp3ioc.receivers.superblock import Mended, NotHdf5Error

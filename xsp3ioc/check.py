@@ -94,6 +94,7 @@ def _headline(verdict: dict[str, Any]) -> Text:
     line = Text(plain(verdict["path"]), style="bold")
     line.append(": ", style="not bold")
     simulated = "SIMULATED " if verdict["simulated"] else ""
+    parts = next((check for check in verdict["checks"] if check["name"] == "parts"), None)
     if verdict["complete"]:
         line.append(f"complete, {counted(counts['valid'], simulated + 'frame')}", style="green")
     else:
@@ -102,6 +103,10 @@ def _headline(verdict: dict[str, Any]) -> Text:
         if lost:
             line.append(f", {lost:,} lost", style="bold red")
         line.append(f"; {counted(verdict['errors'], 'error')}", style="bold red")
+    if parts is not None:
+        for finding in parts["findings"]:
+            line.append(f"; {plain(finding['text'].partition(':')[0])}", style="bold red")
+        line.append(f"; {plain(parts['done'].partition(',')[0].partition(':')[0])}", style="not bold")
     if warnings:
         line.append(f"; {counted(warnings, 'warning')}", style="yellow")
     return line

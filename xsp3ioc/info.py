@@ -127,8 +127,11 @@ def _facts(found: Contents) -> Iterator[tuple[str, str]]:
     if counts["unreadable"]:
         what += f"; {counts['unreadable']:,} UNREADABLE: xsp3ioc check says where"
     yield "data", what
+    if facts.get("parts"):
+        gone = facts.get("parts_not_there")
+        yield "parts", facts["parts"] + (f"; NOT THERE: {gone}" if gone else "")
     raw = found.frames * found.channels * found.bins * 4
-    virtual = "virtual" in found.storage
+    virtual = "virtual" in found.storage and not facts.get("parts")
     smaller = f" ({raw / found.bytes:.1f} times smaller)" if raw > found.bytes and not virtual else ""
     yield "stored", f"{found.storage}; {found.bytes / 1e6:,.1f} MB{' beside them' if virtual else smaller}"
     if facts.get("detector"):

@@ -97,6 +97,8 @@ def _plot(options: argparse.Namespace) -> int:
         return _fail(options, EXIT_WRONG, str(error))
     except OSError as error:
         return _fail(options, EXIT_WRONG, f"{path}: {(error.strerror or str(error)).lower()}")
+    if gone := found.facts.get("parts_not_there"):
+        complain("plot", f"not in the picture, as they are not there: {gone}")
     if options.json:
         write_json("plot", EXIT_OK, _as_dict(found, spectra, path))
     else:

@@ -28,7 +28,7 @@ TANGO_FACE_STARTER = {"service"}
 
 H5PY_MODULES = {
     "attributes", "check", "chunks", "compression", "copy_checks", "entries", "facts", "master", "nexus", "opening",
-    "parts", "performance", "reader", "rebuild", "recorded", "remaster", "rows", "rows_left", "salvage",
+    "parts", "parts_shown", "performance", "reader", "rebuild", "recorded", "remaster", "rows", "rows_left", "salvage",
     "series_table", "summary", "survey", "virtual",
 }  # fmt: skip
 """The writer and the file tools."""

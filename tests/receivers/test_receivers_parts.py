@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import h5py
 import hdf5plugin  # noqa: F401
@@ -14,7 +15,7 @@ import pytest
 from receivers_feed import Feed, capture, end, frames, header, start_child
 
 from xsp3ioc.receivers import parts
-from xsp3ioc.receivers.master import is_master, parts_beside, parts_of
+from xsp3ioc.receivers.master import Template, is_master, parts_beside, parts_of, put
 from xsp3ioc.receivers.parts import open_file
 from xsp3ioc.receivers.recording import Recording
 from xsp3ioc.stream.messages import (
@@ -384,6 +385,44 @@ def test_a_writer_elsewhere_makes_parts_of_its_own(feed, tmp_path):
         writer.kill()
     assert len(parts_beside(str(tmp_path / "x.h5"))) == 3
     np.testing.assert_array_equal(spectra(tmp_path / "x.h5"), frames(0, 10).mca)
+
+
+READ = """
+import resource, sys
+import h5py, hdf5plugin
+import numpy as np
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), int(sys.argv[3])))
+from xsp3ioc.receivers.check import check
+if sys.argv[3] == sys.argv[2]:
+    with h5py.File(sys.argv[1]) as master:
+        detector = master["/entry/instrument/xspress3"]
+        print(set(detector["frame_status"][()].tolist()), int(detector["data"][()].sum()))
+else:
+    found = check(sys.argv[1])
+    print(found.frames, found.counts["missing"])
+"""
+
+
+def read(path, soft, hard):
+    """What a program says of a master that may have so many files open."""
+    command = [sys.executable, "-c", READ, path, str(soft), str(hard)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+
+
+def test_many_parts_can_be_open(path):
+    write(path, 15)
+    with open(path, "rb") as file:
+        template = Template(file.read())
+    many = [replace(template.parts()[0], name=f"x_part{number:04}.h5") for number in range(1, 301)]
+    for part in many[1:]:
+        shutil.copy(part_name(path, 1), os.path.join(os.path.dirname(path), part.name))
+    put(template.master(many), path, True)
+    counts = int(frames(0, 10).mca.sum())
+    assert read(path, 1024, 1024).stdout == f"{{0}} {300 * counts}\n"
+    # Our own tools take what they need, or say that they cannot.
+    assert read(path, 100, 1024).stdout == "3000 0\n"
+    refused = read(path, 100, 200)
+    assert "it shows 300 parts, and only 200 files may be open at once" in refused.stderr
 
 
 # Many frames

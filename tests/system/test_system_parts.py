@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,9 @@ import pytest
 from ca_clients import ECA_NORMAL, ECA_PUTFAIL
 from system_rig import DETECTOR, Written
 
-from xsp3ioc.receivers.check import check
+from xsp3ioc import check, info, plot
+from xsp3ioc.receivers.check import check as check_file
+from xsp3ioc.receivers.summary import summarize
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +59,7 @@ def test_series_that_cross_the_ends_of_parts(rig):
         assert len(file["/entry/instrument/mca_03/data"]) == 100
         assert len(file["/entry/instrument/NDAttributes/CHAN1SCA0"]) == 100
     for name in names(path):
-        assert not [one.text for part in check(os.path.join(rig.files, name)).checks for one in part.findings]
+        assert not [one.text for part in check_file(os.path.join(rig.files, name)).checks for one in part.findings]
     first = Written(os.path.join(rig.files, names(path)[1]))
     assert (first.frames, bool(first.end_time)) == (30, True)
     first.check(rig.settings, 0.001)
@@ -67,6 +70,9 @@ def test_in_mid_capture_complete_parts_are_there(rig):
     assert rig.acquire(50) == ECA_NORMAL
     assert rig.ca.gets("HDF1:NumCaptured_RBV", "HDF1:SWMRActive_RBV", "HDF1:SWMRCbCounter_RBV") == [50, 1, 50]
     assert Written(path).frames == 40
+    found = check_file(path)
+    assert found.state == "being written"
+    assert [part.name for part in found.checks if part.findings] == ["end"]
     with h5py.File(os.path.join(rig.files, names(path)[-1]), swmr=True) as running:
         assert len(running[f"{DETECTOR}/data"]) == 10
     assert rig.ca.put("HDF1:Capture", 0)[0] == ECA_NORMAL
@@ -135,6 +141,70 @@ def test_a_killed_writer_leaves_what_was_flushed(start_rig):
     assert rig.ca.put_status("capture") == ECA_PUTFAIL
     assert Written(path).frames == 40
     assert Written(os.path.join(rig.files, names(path)[-1])).frames == 10
+
+
+def run(capsys, command, *arguments):
+    """Its exit code and what it says, on one line."""
+    code = command.main([str(one) for one in arguments])
+    said = capsys.readouterr()
+    return code, " ".join((said.out + said.err).split())
+
+
+def findings(path):
+    return [(part.name, one.text) for part in check_file(path).checks for one in part.findings]
+
+
+def test_the_tools_on_masters_and_parts(rig, tmp_path, capsys):
+    name = rig.capture("tools", 100, HDF1__FramesPerPart=30)
+    for frames in (20, 20, 60):
+        assert rig.acquire(frames) == ECA_NORMAL
+    assert rig.ca.put_status("capture") == ECA_NORMAL
+    for each in names(name):
+        shutil.copy(rig.files / each, tmp_path)
+    master, *parts = [tmp_path / each for each in of(name, 4)]
+    # Complete ones
+    assert run(capsys, check, "-q", master) == (
+        0, f"{master}: complete, 100 SIMULATED frames; a master of 4 parts"
+    )  # fmt: skip
+    code, said = run(capsys, check, "-q", *parts)
+    assert code == 0
+    assert f"{parts[0]}: complete, 30 SIMULATED frames; part 1 of {master.name}" in said
+    assert f"{parts[3]}: complete, 10 SIMULATED frames; part 4 of {master.name}" in said
+    assert [findings(path) for path in (master, *parts)] == [[]] * 5
+    size = sum(path.stat().st_size for path in (master, *parts))
+    code, said = run(capsys, info, master)
+    assert code == 0
+    assert "a master of 4 parts" in said
+    assert f"parts in 4 files; {size / 1e6:,.1f} MB" in said
+    code, said = run(capsys, info, parts[1])
+    assert code == 0
+    assert f"part 2 of {master.name}: frames 30..59 of the capture" in said
+    counts = summarize(master).spectra.sum(axis=1)
+    for paths in ([master], parts):
+        drawn = [curves(capsys, path) for path in paths]
+        np.testing.assert_array_equal(np.sum(drawn, axis=0), counts)
+    done = tool("replay", "--check", master)
+    assert done.returncode == 0, done
+    # One is gone
+    parts[1].unlink()
+    code, said = run(capsys, check, "-q", master)
+    assert code == 1
+    assert said.startswith(f"{master}: INCOMPLETE, 70 valid SIMULATED frames, 30 lost")
+    assert f"{parts[1].name} (frames 30..59) is not there" in said
+    assert findings(master)[0][0] == "parts"
+    assert f"NOT THERE: {parts[1].name} (frames 30..59)" in run(capsys, info, master)[1]
+    code, said = run(capsys, plot, master, "--overwrite")
+    assert code == 0
+    assert f"not in the picture, as they are not there: {parts[1].name} (frames 30..59)" in said
+    done = tool("replay", "--check", master)
+    assert done.returncode == 2
+    assert f"{parts[1].name} (frames 30..59)" in done.stderr
+
+
+def curves(capsys, path):
+    """Counts of each channel in a picture."""
+    assert plot.main([str(path), "--json"]) == 0
+    return [one["counts"] for one in json.loads(capsys.readouterr().out)["curves"]]
 
 
 def tool(command, *arguments):
