@@ -139,7 +139,8 @@ class _Examination:
             self._readable.done = f"{self._spectra_read * file.channels:,} spectra{stored}"
         checks = [_ended(file), *words, _lengths(file), self._readable, *(part.check for part in parts)]
         return Verdict(
-            file.path, file.layout, file.state, file.simulated, frames, file.channels, file.bins, size_of(file.path, file.parts_shown),
+            file.path, file.layout, file.state, file.simulated, frames, file.channels, file.bins,
+            size_of(file.path, file.parts_shown),
             file.end_time, checks, {"valid": valid, "overrun": overrun, "missing": missing}, self._numbers.count,
             self._numbers.series,
         )  # fmt: skip

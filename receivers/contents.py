@@ -176,8 +176,8 @@ def _described(file: DetectorFile, first: int, stop: int) -> Contents:
     }
     shape = file.channels, file.bins
     return Contents(
-        file.path, file.layout, file.state, size_of(file.path, file.parts_shown), file.simulated, file.frames, first, stop,
-        *shape, file.end_time, file.storage(), file.clock_period is None,
+        file.path, file.layout, file.state, size_of(file.path, file.parts_shown), file.simulated, file.frames, first,
+        stop, *shape, file.end_time, file.storage(), file.clock_period is None,
         {name: value for name, value in facts.items() if value},
         {name: value for name, value in settings.items() if value is not None}, fitting,
         np.zeros(shape, np.uint64), Sums.zeros(file.channels), Sums.zeros(POINTS, file.channels), {"unreadable": 0},
