@@ -41,6 +41,8 @@ HEARTBEAT_INTERVAL = 10_000
 HEARTBEAT_TIMEOUT = 30_000
 """ms: only a dead host is given up, never a slow one."""
 IMAGE_PARTS = 5
+MOST_MISSING = 1 << 24
+"""Frames that may be missing one after the other; a number beyond that is none: every missing frame gets a place."""
 
 
 class RefusedError(ConnectionError):
@@ -227,6 +229,8 @@ class Receiver:
                     block = block_from_pool(message, self._pool)
                 self._count(block)
                 return block
+            if isinstance(message, SeriesEnd):
+                self._end(message)
         except ProtocolError as error:
             self.garbage += 1
             self.misread = str(error)
@@ -238,8 +242,6 @@ class Receiver:
             raise RefusedError(f"{self.endpoint} refused: {message.error}")
         if isinstance(message, Header):
             self._begin(message)
-        elif isinstance(message, SeriesEnd):
-            self._end(message)
         return message
 
     def _begin(self, header: Header) -> None:
@@ -255,8 +257,8 @@ class Receiver:
         if self._series is None or block.series_id != self._series[0]:
             return
         if block.first > self._next:
-            joining = self.late and not self.received
-            self._gap(block.first - 1, "before this receiver had joined" if joining else "not received")
+            self._check_gap(block.first)
+            self._gap(block.first - 1, "before this receiver had joined" if self._joining else "not received")
         self.received += len(block)
         self._next = max(self._next, block.end)
 
@@ -265,7 +267,17 @@ class Receiver:
             return
         last = last_frame(end)
         if last >= self._next:
+            self._check_gap(last)
             self._gap(last, "not received")
+
+    @property
+    def _joining(self) -> bool:
+        """What it has missed may be everything that went by before it had joined; no file has places for that."""
+        return self.late and not self.received
+
+    def _check_gap(self, frame: int) -> None:
+        if frame - self._next > MOST_MISSING and not self._joining:
+            raise ProtocolError(f"frame {frame} behind frame {self._next - 1}: so many cannot be missing")
 
     def _gap(self, last: int, reason: str) -> None:
         self.gaps.append(Gap(first=self._next, last=last, reason=reason))

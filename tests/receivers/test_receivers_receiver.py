@@ -44,6 +44,16 @@ def join(feed, receiver):
     raise TimeoutError("no hello")
 
 
+@pytest.mark.parametrize("far", [frames(1 << 40, 2), end(1 << 40)], ids=["frames", "end"])
+def test_a_frame_number_that_cannot_be_is_not_believed(feed, receiver, caplog, far):
+    """Each missing frame gets a place in a file."""
+    feed.send(header(), frames(0, 2), far, frames(2, 2), end(4))
+    events = [receiver.receive(5) for _ in range(4)]
+    assert [type(event) for event in events] == [Header, Block, Block, SeriesEnd]
+    assert (receiver.received, receiver.gaps, receiver.garbage) == (4, [], 1)
+    assert "so many cannot be missing" in caplog.text
+
+
 def test_it_says_hello(feed):
     with Receiver(feed.endpoint, "me", credit=4, token="secret") as receiver:
         assert join(feed, receiver) == Hello(name="me", credit=4, token="secret")
