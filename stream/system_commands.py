@@ -206,5 +206,8 @@ class SystemCommands(SettingsCommands):
         if channels.all():
             self.update(name, spectra, at=at)
             return
-        for channel in np.flatnonzero(channels).tolist():
-            self.update(name, spectra[channel], index=channel, at=at)
+        with self._lock:
+            if isinstance(shown := self.values[name], np.ndarray):
+                self.values[name] = shown.copy()  # a face may be about to show that one
+            for channel in np.flatnonzero(channels).tolist():
+                self.update(name, spectra[channel], index=channel, at=at)

@@ -196,7 +196,6 @@ def fit(text: str, size: int) -> bytes:
 def to_wire(record: Record, value: Any) -> Any:
     """`value` as the record holds it: int, float, text that fits, bytes with a final zero, or an array of its own."""
     if record.is_array:
-        # A copy: the core uses its arrays again.
         return np.array(value, dtype=">f8" if record.native == "DOUBLE" else ">i4").ravel()[: record.count]
     if record.native == "ENUM":
         return int(value) if value < len(record.choices) else record.parameter.state(int(value))

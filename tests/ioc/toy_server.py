@@ -127,11 +127,9 @@ class Toy:
             self.update("acquire", False)
 
     def _do_spectra(self, name, value, channel, future):
-        spectra = np.zeros((self.channels, 4096))
         for number in range(value):
-            spectra[:] = number + 1
-            # The same array each time, as the core does.
-            self.update("mca", spectra)
+            # Another array each time, as from the core: they are shown later, in another thread.
+            self.update("mca", np.full((self.channels, 4096), number + 1.0))
             if number % 10 == 9:
                 time.sleep(0.001)
 
