@@ -87,11 +87,13 @@ def create_end_time(file: h5py.File) -> None:
     dataset.attrs["long_name"] = "When the file was closed; empty: it was not"
 
 
-def write_end_time(file: h5py.File, when: str = "") -> None:
-    """Say when the file was closed, as ISO 8601 says it; empty: now."""
+def write_end_time(file: h5py.File, when: str = "") -> h5py.Dataset:
+    """Say when the file was closed, as ISO 8601 says it; empty: now. Return where that stands."""
     if END_TIME not in file:
         create_end_time(file)
-    file[END_TIME][()] = np.bytes_(when or iso())
+    dataset = file[END_TIME]
+    dataset[()] = np.bytes_(when or iso())
+    return dataset
 
 
 FACTS = [

@@ -185,7 +185,8 @@ class NexusFile:
         self._finish()
 
     def _finish(self) -> None:
-        write_end_time(self._file)
+        # Kept: closing a dataset writes too, and where it cannot, that has to wait until the file is given up.
+        self._end_time = write_end_time(self._file)
         self._file.flush()  # what cannot be written any more fails here, and not in the middle of HDF5's close
         self._file.close()
 
