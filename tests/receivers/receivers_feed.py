@@ -8,6 +8,7 @@ import time
 import numpy as np
 import zmq
 
+from xsp3ioc.receivers.recording import Recording
 from xsp3ioc.stream.messages import (
     FRAME_DTYPE,
     Block,
@@ -145,3 +146,13 @@ def start_child(endpoint, **options):
         text=True,
         **options,
     )
+
+
+def record(*events):
+    """What the writer reports when it has taken these."""
+    reports = []
+    recording = Recording(reports.append)
+    for event in events:
+        recording.take(event)
+    recording.close()
+    return reports

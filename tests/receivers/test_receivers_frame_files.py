@@ -10,7 +10,7 @@ import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
-from receivers_feed import capture, end, frames, header
+from receivers_feed import capture, end, frames, header, record
 
 from xsp3ioc.receivers import paths
 from xsp3ioc.receivers.recording import Recording
@@ -34,15 +34,6 @@ def length(path):
     """Frames that another process finds."""
     code = "import h5py, sys; print(len(h5py.File(sys.argv[1], locking=False)['/entry/data/data']))"
     return int(subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True).stdout)
-
-
-def record(*events):
-    reports = []
-    recording = Recording(reports.append)
-    for event in events:
-        recording.take(event)
-    recording.close()
-    return reports
 
 
 def of(kind, reports):

@@ -12,12 +12,11 @@ import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
-from receivers_feed import Feed, capture, end, frames, header, start_child
+from receivers_feed import Feed, capture, end, frames, header, record, start_child
 
 from xsp3ioc.receivers import parts
 from xsp3ioc.receivers.master import Template, is_master, parts_beside, parts_of, put
 from xsp3ioc.receivers.parts import open_file
-from xsp3ioc.receivers.recording import Recording
 from xsp3ioc.stream.messages import (
     Attribute,
     AttributeSet,
@@ -289,14 +288,6 @@ def test_the_last_part_takes_what_no_other_can(path, monkeypatch):
 
 
 def test_what_is_captured_gets_its_name_with_all_its_parts(path, tmp_path):
-    def record(*events):
-        reports = []
-        recording = Recording(reports.append)
-        for event in events:
-            recording.take(event)
-        recording.close()
-        return reports
-
     order = capture(path, part_frames=10, hold=True)
     held = record(order, header(), frames(0, 25), end(25), CaptureEnd(capture_id=1))[0].filename
     assert all(name.startswith(".") for name in in_directory(path))
