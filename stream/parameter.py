@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+import numpy as np
+
 STRING_LENGTH = 40
 """Text that fits an EPICS string, with its final zero."""
 SLOTS = {"roi": 48, "sca": 11}
@@ -24,11 +26,11 @@ class Parameter:
     `pv` is the record's name: relative to `$(P)$(R)`, or to `$(P)` if it begins with `/`; `{chan}` counts the
     channels from 1, `{roi}` the ROIs from 1, `{sca}` the scalers from 0. A writable parameter is served as `pv` and
     `pv_RBV`, a read-only one as `pv` alone (so its name carries `_RBV` where the record's does). `tango` is the
-    attribute's name.
+    attribute's name, where Tango's clients know one; else they see the parameter's own.
     """
 
     default: Any
-    """Its type is the parameter's: bool, int, float, str, or numpy array (spectra; read-only)."""
+    """Its type is the parameter's: bool, int, float, str, or numpy array (a writable one has `length` elements)."""
     doc: str
     pv: str = ""
     tango: str = ""
@@ -61,6 +63,12 @@ class Parameter:
     """Writing it does something; it is not a setting and not in the configuration file."""
     severity: dict[int, int] = field(default_factory=dict)
     """Alarm severity by value."""
+    format: str = ""
+    """How Tango's clients print it, if `precision` does not say it well: %e and the like."""
+    memorized: bool = False
+    """Tango's database keeps what was written last, and it is written again when the server starts."""
+    expert: bool = False
+    """Tango's clients show it to experts only."""
     name: str = field(default="", init=False)
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -76,6 +84,8 @@ class Parameter:
         if self.choices:
             return self._choice(value)
         kind = type(self.default)
+        if kind is np.ndarray:
+            return self._array(value)
         try:
             if kind is int and isinstance(value, float) and value != int(value):
                 raise ValueError
@@ -115,6 +125,15 @@ class Parameter:
             raise ValueError(f"{self.label} = {number} is none of {self._allowed}")
         return type(self.default)(number)
 
+    def _array(self, value: Any) -> Any:
+        try:
+            converted = np.asarray(value, self.default.dtype)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"{self.label} = {value!r} is no list of numbers") from None
+        if converted.shape != (self.length,):
+            raise ValueError(f"{self.label} has {np.size(converted)} values, not {self.length}")
+        return converted
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all values 0, 1, ... of a choice, those that records do not have included."""
@@ -134,7 +153,12 @@ class Parameter:
     @property
     def label(self) -> str:
         """The name that its users know: the record's, else the attribute's."""
-        return self.pv.lstrip("/") or self.tango or self.name
+        return self.pv.lstrip("/").removeprefix("Tango:") or self.attribute
+
+    @property
+    def attribute(self) -> str:
+        """The name of Tango's attribute."""
+        return self.tango or self.name
 
     def label_of(self, index: Index) -> str:
         """Return the name of one of its records."""
