@@ -1,18 +1,21 @@
-"""The Tango device: its state and commands, all of them the core's."""
+"""The Tango device: its state, attributes and commands, all of them the core's."""
 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
-from tango import DevState, Except
-from tango.server import Device, command
+from tango import AttrQuality, AutoTangoAllowThreads, DevFailed, DevState, Except
+from tango.server import Device, attribute, command
 
 from xsp3ioc.stream.commands import Put
 from xsp3ioc.stream.life import State
-from xsp3ioc.stream.parameter import Index
+from xsp3ioc.stream.parameter import Index, Parameter
+from xsp3ioc.tango.events import Events
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +32,20 @@ STATES = {
 
 PATIENCE = 2.5
 """Seconds that a command waits for the core; Tango's clients wait 3."""
+UNTIL_BEGUN = ("acquire", "arm", "capture")
+"""What a client starts by 1 and does not wait the end of."""
 
 
 class Core(Protocol):
     """What this face needs of the detector."""
 
+    parameters: dict[str, Parameter]
     state: State
+    channels: int
     values: dict[str, Any]
+
+    def get(self, name: str, index: Index = None) -> Any:
+        """Return a value as it is now."""
 
     def put(self, name: str, value: Any, index: Index = None, who: str = "") -> Put:
         """Enqueue a write."""
@@ -45,16 +55,36 @@ class Core(Protocol):
 
 
 class Xspress3DS(Device):
-    """An Xspress3 X-ray detector."""
+    """An Xspress3 X-ray detector.
+
+    Tango serializes what clients ask of it (BY_DEVICE): with NO_SYNC a read of an attribute and an event of it would
+    share the memory of one value, and PyTango ends in a segmentation fault. So that State, progress and Stop answer
+    meanwhile, everything that waits for the core lets the others in.
+    """
 
     core: Core
     """Given to the class before the server makes its device."""
+    events: Events
+    """The same."""
 
     def init_device(self) -> None:
         """Announce the events; also called by Init."""
         super().init_device()
         for name in ("State", "Status"):
-            self.set_change_event(name, True, False)
+            self._announce_events(name)
+
+    def initialize_dynamic_attributes(self) -> None:
+        """Make an attribute of each of the core's parameters."""
+        for name, walked in self.events.attributes.items():
+            access: dict[str, Any] = {"fget": self.read_walked}
+            if walked.parameter.writable:
+                access["fset"] = self.write_walked
+            self.add_attribute(attribute(**walked.declaration(), **access))
+            self._announce_events(name)
+
+    def _announce_events(self, name: str) -> None:
+        self.set_change_event(name, True, False)
+        self.set_archive_event(name, True, False)
 
     def dev_state(self) -> DevState:
         """Return the state, from the core's."""
@@ -64,7 +94,7 @@ class Xspress3DS(Device):
         """Return the last event, refusal or fault in words."""
         return self.core.values["status_message"]
 
-    def push(self, name: str, value: Any) -> None:
+    def push_built_in(self, name: str, value: Any) -> None:
         """Tell subscribers of State or Status; from a thread that Tango knows."""
         # Tango pushes what was set, not what dev_state and dev_status return: so each change is told, in order.
         if name == "State":
@@ -72,27 +102,73 @@ class Xspress3DS(Device):
         else:
             self.set_status(value)
         self.push_change_event(name)
+        self.push_archive_event(name)
+
+    def read_walked(self, asked: Any) -> tuple[Any, float, AttrQuality]:
+        """Return value, time and quality of one of the core's parameters."""
+        walked = self.events.attributes[asked.get_name()]
+        at, quality = self.events.stamp(walked.parameter.name)
+        return walked.read(self.core), at, quality
+
+    def write_walked(self, asked: Any) -> None:
+        """Put what a client has written; DevFailed if the core refuses it."""
+        walked = self.events.attributes[asked.get_name()]
+        name = walked.parameter.name
+        try:
+            wanted = walked.puts(asked.get_write_value(), self.core)
+        except ValueError as error:
+            refuse(error, walked.name)
+        puts = [self.core.put(name, value, index, who=self.who) for index, value in wanted]
+        begun = name in UNTIL_BEGUN and any(value for _, value in wanted)
+        self.wait_for(walked.name, puts, begun)
+
+    @property
+    def who(self) -> str:
+        """Whose request this is, for the log of puts."""
+        client = self.get_client_ident()
+        # giop:tcp:127.0.0.1:51218
+        address = client.client_ip.removeprefix("giop:tcp:").rpartition(":")[0] if client.client_ident else ""
+        return f"tango@{address}" if address else "tango"
+
+    def wait_for(self, name: str, puts: Sequence[Put], begun: bool = False) -> None:
+        """Wait until puts are done, or `begun`; raise the core's refusal as DevFailed, in the core's words."""
+        deadline = time.monotonic() + PATIENCE
+        # Without the lock of the device, see above; it is taken again when this ends.
+        with AutoTangoAllowThreads(self):
+            try:
+                for put in puts:
+                    ended: Future[None] = put.begun if begun else put
+                    _wait(name, put, ended, deadline)
+                return
+            except Exception as error:
+                refusal = error
+        refuse(refusal, name)
 
     @command
     def Arm(self) -> None:  # noqa: N802
         """Start a series; it is armed when this returns."""
-        put = self.core.put("acquire", True, who="tango")
-        _wait(put, put.begun, "Arm")
+        self.wait_for("Arm", [self.core.put("acquire", True, who=self.who)], begun=True)
 
     @command
     def Stop(self) -> None:  # noqa: N802
         """End the series, keep what was read."""
-        put = self.core.put("acquire", False, who="tango")
-        _wait(put, put, "Stop")
+        self.wait_for("Stop", [self.core.put("acquire", False, who=self.who)])
 
 
-def _wait(put: Put, ended: Future[None], name: str) -> None:
-    """Raise the core's refusal as DevFailed, in the core's words."""
+def _wait(name: str, put: Put, ended: Future[None], deadline: float) -> None:
+    """Until `ended`, or TimeoutError that says what becomes of it."""
     try:
-        ended.result(PATIENCE)
-    except Exception as error:
-        text = str(error)
-        if isinstance(error, FutureTimeoutError) and not ended.done():
-            what = "is withdrawn" if put.cancel() else "goes on"
-            text = f"{name} has waited {PATIENCE} s for the commands before it and {what}"
-        Except.throw_exception(type(error).__name__, text, f"Xspress3DS.{name}")
+        ended.result(max(0.0, deadline - time.monotonic()))
+    except FutureTimeoutError:
+        if ended.done():
+            raise  # it is the core's
+        what = "is withdrawn" if put.cancel() else "goes on"
+        raise TimeoutError(f"{name} has waited {PATIENCE} s for the commands before it and {what}") from None
+
+
+def refuse(error: Exception, name: str) -> NoReturn:
+    """Raise DevFailed: its reason is the kind of the error, its description the error's words."""
+    if isinstance(error, DevFailed):
+        raise error
+    Except.throw_exception(type(error).__name__, str(error), f"Xspress3DS.{name}")
+    raise error  # not reached: PyTango has raised

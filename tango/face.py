@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
-from typing import Any
 
 import tango
 import tango.server
 
-from xsp3ioc.stream.parameter import Update
 from xsp3ioc.tango.device import STATES, Core, Xspress3DS
+from xsp3ioc.tango.events import WAITING, Events
 
 log = logging.getLogger(__name__)
 
@@ -34,21 +33,17 @@ class TangoFace:
 
     def __init__(self, core: Core, name: str, listen: str, port: int, ended: Callable[[], object]) -> None:
         """Prepare to serve; `ended` is called in a thread of Tango when a client has ended the server (Kill)."""
-        Xspress3DS.core = core
-        self._core = core
         self._name = name
+        self._events = Events(core, self._device, lambda: STATES[core.state])
+        Xspress3DS.core, Xspress3DS.events = core, self._events
         # With a host's name instead of its address, the sockets of the events listen on all addresses.
         self._listen = socket.gethostbyname(listen)
         self.port = port
         self._ended = ended
         self._error: BaseException | None = None
         self._ready, self._over = threading.Event(), threading.Event()
-        self._changes: SimpleQueue[tuple[str, Any] | None] = SimpleQueue()
         # The process can end even if Tango does not.
-        self._threads = [
-            threading.Thread(target=self._serve, name="tango", daemon=True),
-            threading.Thread(target=self._push_changes, name="tango events", daemon=True),
-        ]
+        self._thread = threading.Thread(target=self._serve, name="tango", daemon=True)
 
     def device_name(self, host: str) -> str:
         """Return the name that clients on `host`'s network use."""
@@ -58,7 +53,7 @@ class TangoFace:
         """Serve; call it in the main thread. OSError: the address or port cannot be used, or Tango cannot start."""
         self.port = self._free_port()
         handlers = {signum: signal.getsignal(signum) for signum in SIGNALS}
-        self._threads[0].start()
+        self._thread.start()
         try:
             if not self._ready.wait(START):
                 raise OSError(f"PyTango's server is not ready after {START:.0f} s")
@@ -67,18 +62,19 @@ class TangoFace:
         finally:
             for signum, handler in handlers.items():
                 signal.signal(signum, handler)
-        self._core.subscribe(self._hear)
-        self._threads[1].start()
+        self._events.start()
 
     def close(self) -> None:
         """Push what is still waiting, then end the server."""
-        self._changes.put(None)
-        for thread in reversed(self._threads):
-            if thread.is_alive():
-                thread.join(END)
-            self._over.set()
-        if self._threads[0].is_alive():
+        self._events.close(END)
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join(END)
+        if self._thread.is_alive():
             log.warning("PyTango's server has not ended in %.0f s, left behind", END)
+
+    def _device(self) -> Xspress3DS:
+        return tango.Util.instance().get_device_by_name(self._name)
 
     def _free_port(self) -> int:
         """Find a port if any will do; or say that it is in use, which omniORB would only write to the terminal."""
@@ -88,6 +84,7 @@ class TangoFace:
             return trial.getsockname()[1]
 
     def _serve(self) -> None:
+        os.environ.setdefault("TANGO_DS_EVENT_BUFFER_HWM", str(WAITING))
         arguments = [Xspress3DS.__name__, INSTANCE, "-nodb", "-dlist", self._name]
         arguments += ["-ORBendPoint", f"giop:tcp:{self._listen}:{self.port}"]
         try:
@@ -106,29 +103,6 @@ class TangoFace:
                 self._error = error
         if self._ready.is_set() and not self._over.is_set():
             self._over.set()
+            self._events.stop()
             self._ended()
         self._ready.set()
-
-    # events
-
-    def _hear(self, update: Update) -> None:
-        """Queue what is to be pushed; the core holds its lock meanwhile, so the state belongs to this update."""
-        if update.name == "detector_state":
-            self._changes.put(("State", STATES[self._core.state]))
-        elif update.name == "status_message":
-            self._changes.put(("Status", update.value))
-
-    def _push_changes(self) -> None:
-        """Push one change after the other; this one thread does it, without any lock of the core."""
-        shown: dict[str, Any] = {}
-        with tango.EnsureOmniThread():
-            while (change := self._changes.get()) is not None:
-                name, value = change
-                if shown.get(name) == value or self._over.is_set():
-                    continue
-                shown[name] = value
-                try:
-                    # Asked each time: RestartServer makes a new device, Kill leaves none.
-                    tango.Util.instance().get_device_by_name(self._name).push(name, value)
-                except tango.DevFailed as error:
-                    log.warning("Cannot push %s = %s: %s", name, value, error.args[0].desc)
