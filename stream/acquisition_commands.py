@@ -13,17 +13,19 @@ from xsp3ioc.sdk import Xspress3
 from xsp3ioc.stream.acquisition import Acquisition
 from xsp3ioc.stream.array_values import identity_values
 from xsp3ioc.stream.attribute_commands import AttributeCommands
+from xsp3ioc.stream.capture_file import CaptureFile
 from xsp3ioc.stream.connection import TRIGGERS, System
 from xsp3ioc.stream.display import frame_spectra, frame_values
 from xsp3ioc.stream.heading import make_header
 from xsp3ioc.stream.life import StateError
 from xsp3ioc.stream.messages import Block
-from xsp3ioc.stream.parameter import Severity
+from xsp3ioc.stream.parameter import Index, Severity
 from xsp3ioc.stream.plugins import PluginCounts, passing
 from xsp3ioc.stream.series import Series, SeriesError
 from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.stopping import Stopping
 from xsp3ioc.stream.subscribers import Audience
+from xsp3ioc.stream.trigger_commands import TriggerCommands
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +33,13 @@ COUNTERS = (
     "frames_read", "frames_done", "frames_acquired", "frames_streamed", "frames_written", "frames_missing",
     "images_done", "exposures_done",
 )  # fmt: skip
-ALL_CARDS = -1
+SHOW = 0.05
+"""Seconds between two times that the acquisition itself shows how many frames there are."""
 SUBSCRIBER_PATIENCE = 1.0
 """Seconds that the end of a series waits for a subscriber that takes nothing."""
 
 
-class AcquisitionCommands(Stopping, AttributeCommands):
+class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
     """Commands of a series."""
 
     data: DataSocket
@@ -45,6 +48,7 @@ class AcquisitionCommands(Stopping, AttributeCommands):
     _acquisition: Acquisition
     _plugins: PluginCounts
     _series_id = 0
+    _shown_at = 0.0
 
     def __init__(self, system: System, pool_bytes: int) -> None:
         super().__init__(system, pool_bytes)
@@ -52,6 +56,11 @@ class AcquisitionCommands(Stopping, AttributeCommands):
     # arm
 
     def _put_acquire(self, value: bool, channel: int | None) -> Future[Any]:
+        sdk = self._ready_to_start("Acquire = 1")
+        return self._begin(sdk, self._file_for_series())
+
+    def _ready_to_start(self, what: str) -> Xspress3:
+        """Return the system that a series can begin on; StateError says why `what` is not possible."""
         sdk = self.sdk
         self._wait_for_stop()
         if self.closing:
@@ -60,18 +69,23 @@ class AcquisitionCommands(Stopping, AttributeCommands):
             running = self.series
         if running is not None:
             raise StateError(
-                f"Acquire = 1 while {self.state.value}: {running.next} frames of series {running.id} are read; "
+                f"{what} while {self.state.value}: {running.next} frames of series {running.id} are read; "
                 "stop it first"
             )
-        series = self._new_series()
+        return sdk
+
+    def _begin(self, sdk: Xspress3, file: CaptureFile | None) -> Future[Any]:
+        """Start a series as the settings are now; what is returned ends when it is over."""
         try:
+            series = self._new_series(file)
             self._start(sdk, series)
         except Exception:
-            self._close_frame_files()
+            self._close_series_file()
             raise
         self.update_all(dict.fromkeys(COUNTERS, 0) | {"soft_trigger": False})
         self.say("Acquiring Data")
         self.update_all({"acquire": True, "acquire_busy": True})
+        self._renew_ready(series)
         try:
             self._acquisition.start()
         except RuntimeError as error:  # no more threads
@@ -106,9 +120,8 @@ class AcquisitionCommands(Stopping, AttributeCommands):
             self.data.publish(series.end(1, 0, None), audience=series.audience)
             raise
 
-    def _new_series(self) -> Series:
+    def _new_series(self, file: CaptureFile | None) -> Series:
         values = self.values
-        file = self._file_for_series()
         AcquisitionCommands._series_id += 1
         order = file.order if file else None
         header = make_header(
@@ -133,30 +146,14 @@ class AcquisitionCommands(Stopping, AttributeCommands):
             raise ValueError("AcquireBusy says whether a series runs; write to Acquire instead")
         self.update("acquire_busy", value)
 
-    def _put_soft_trigger(self, value: bool, channel: int | None) -> None:
-        if self.series is None and not value:
-            self.update("soft_trigger", False)  # letting go of it is never wrong
-            return
-        self._trigger(value, "SoftTrigger", 0)
-
-    def _put_trigger(self, value: bool, channel: int | None) -> None:
-        if value:
-            self._trigger(value, "TRIGGER", ALL_CARDS)
-
-    def _trigger(self, value: bool, label: str, card: int) -> None:
-        sdk = self.sdk
-        if self.series is None:
-            raise StateError(f"{label} while not acquiring: write 1 to Acquire first")
-        if not self.series.trigger.armed:
-            mode = self.series.header.trigger_mode
-            raise StateError(f"{label} in trigger mode {mode}: it works in Software and Software + Internal")
-        if self.values["soft_trigger"] or not value:
-            sdk.pause(card)  # the count enable rises again, or it would be no trigger
-        if value:
-            sdk.resume(card)
-        self.update("soft_trigger", value)
-
     # run
+
+    def get(self, name: str, index: Index = None) -> Any:
+        """Return a value as it is now; those who wait for a frame count ask faster than the count is shown."""
+        series = self.series
+        if name == "frames_acquired" and series is not None:
+            return series.confirmed
+        return super().get(name, index)
 
     def _on_block(self, block: Block) -> None:
         series = self.series
@@ -168,6 +165,15 @@ class AcquisitionCommands(Stopping, AttributeCommands):
         if series is not None:
             self._note_block(series, block)
         self.latest = block
+        now = time.monotonic()
+        # A step scan waits for the count of its frames; whoever shows data meanwhile shows the count too.
+        if series is not None and now - self._shown_at > SHOW and self._showing.acquire(blocking=False):
+            self._shown_at = now
+            try:
+                self.update_changed({"frames_acquired": series.confirmed})
+                self._renew_ready(series)
+            finally:
+                self._showing.release()
 
     def _on_warning(self, text: str) -> None:
         self.say(text, Severity.minor)
@@ -198,6 +204,7 @@ class AcquisitionCommands(Stopping, AttributeCommands):
         finally:
             self.recorder.ends.release()
         with self._showing:
+            series.over = True
             self._show_progress(series, last=True)
             for analysis in self._analyses if series.shown else ():
                 analysis.end(series.length)
@@ -220,6 +227,7 @@ class AcquisitionCommands(Stopping, AttributeCommands):
             if series.error:
                 self.show_refused("acquire")  # clients that look at the record's alarm only see it there
             self.series = None
+        self._renew_ready(series)
         if series.error:
             series.done.set_exception(SeriesError(series.error))
         else:
@@ -254,7 +262,7 @@ class AcquisitionCommands(Stopping, AttributeCommands):
                 "images_done": series.next,
                 "exposures_done": min(1, series.next),
                 "time_remaining": series.time_remaining(),
-                "frames_acquired": series.acquired,
+                "frames_acquired": series.confirmed,
                 "frames_streamed": series.acquired - lost_on_the_way,
                 "frames_written": series.written,
             },

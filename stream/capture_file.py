@@ -39,6 +39,8 @@ class CaptureFile:
     """From its first frame to its end."""
     stored: int = 0
     """Bytes on the disk."""
+    with_series: bool = False
+    """It was opened for one series, and ends with it."""
     private: bool = False
     """It is between server and writer: other subscribers do not hear of it."""
     waiting: bool = False
@@ -63,6 +65,11 @@ class CaptureFile:
     def is_open(self) -> bool:
         """Whether it takes frames."""
         return self.opened.done() and not self.opened.exception() and not self.closed.done()
+
+    @property
+    def of_series(self) -> bool:
+        """Whether it ends with its series, whatever it holds then."""
+        return self.with_series or self.order.each_frame
 
     def until_named(self) -> Future[int]:
         """Return what ends when it is closed, and has the name that it may get at once."""

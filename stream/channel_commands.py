@@ -70,6 +70,7 @@ class ChannelCommands(Commanded):
         self.sdk.set_window(channel, window, low, high)
         self.update(f"window{window + 1}_low", low, index=channel)
         self.update(f"window{window + 1}_high", high, index=channel)
+        self.renew(f"window{window + 1}", index=channel)
 
     def _put_window1_low(self, value: int, channel: int) -> None:
         self._put_window(0, value, self.values["window1_high"][channel], channel)

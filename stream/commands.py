@@ -7,7 +7,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,8 +22,11 @@ log = logging.getLogger(__name__)
 
 WATCHDOG = "watchdog"
 """Who puts what no client asked for: not in the log of puts, and refused without a word in the status."""
+STARTS = ("acquire", "arm")
+"""Commands that start a series."""
 FIXED_BY_SERIES = (
-    "exposure_time", "frames", "image_mode", "trigger_mode", "array_callbacks", "corrected", "enabled",
+    "exposure_time", "frames", "image_mode", "trigger_mode", "array_callbacks", "corrected", "enabled", "frame_time",
+    "latency_time", "triggers", "frames_per_trigger", "arm_trigger",
 )  # fmt: skip
 """Settings that a running series keeps as they were when it began."""
 
@@ -85,11 +88,11 @@ class CommandQueue:
             self._commands.append(command)
             self._filled.notify()
 
-    def cancel(self, name: str) -> list[Command]:
-        """Take all queued commands of that name out again and return them."""
+    def cancel(self, names: Collection[str]) -> list[Command]:
+        """Take all queued commands of those names out again and return them."""
         with self._filled:
-            taken = [command for command in self._commands if command.name == name]
-            self._commands = deque(command for command in self._commands if command.name != name)
+            taken = [command for command in self._commands if command.name in names]
+            self._commands = deque(command for command in self._commands if command.name not in names)
         return taken
 
     def replace(self) -> Command | None:
@@ -148,8 +151,8 @@ class Commanded(Store, ABC):
     def put(self, name: str, value: Any, index: Index = None, who: str = "") -> Put:
         """Queue a put; never waits.
 
-        `acquire` = 1 is done when the series is over, `capture` = 1 when the file is closed. `acquire` = 0 overtakes
-        the queue: a stop is answered within a second in every state.
+        `acquire` = 1 and `arm` = 1 are done when the series is over, `capture` = 1 when the file is closed. `acquire` =
+        0 overtakes the queue: a stop is answered within a second in every state.
         """
         command = Command(name, value, index, who)
         parameter = self.parameters.get(name)

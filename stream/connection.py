@@ -21,6 +21,8 @@ class System:
 
     library: Library
     connection: Connection
+    gap: GapMode = GapMode.us1
+    """Between two frames of the internal generator."""
 
     @property
     def channels(self) -> int:
@@ -63,17 +65,30 @@ TRIGGERS = (
 )
 """By the number of the trigger mode (`declared.TRIGGER_MODES`, then `MORE_TRIGGER_MODES`)."""
 
-GAP = GapMode.us1
-
-TANGO_MODES = {"SOFTWARE": (7, 8), "EXTERNAL_MULTI": (9, 10), "EXTERNAL_MULTI_GATE": (3, 3)}
+ARM_TRIGGERS = {
+    "SOFTWARE": (7, 8),
+    "EXTERNAL_MULTI": (9, 10),
+    "EXTERNAL_MULTI_GATE": (3, 3),
+    "INTERNAL": (1, 1),
+    "SOFTWARE_GATE": (0, 0),
+    "IDC": (2, 2),
+    "TTL_BOTH": (4, 4),
+    "LVDS_VETO": (5, 5),
+    "LVDS_BOTH": (6, 6),
+}
 """Tango's words: the trigger mode when each frame has its trigger, and when one trigger starts them all."""
 
 
-def tango_trigger_mode(name: str, triggers: int) -> int:
+def arm_trigger_mode(name: str, triggers: int) -> int:
     """Return the trigger mode that Tango's `name` means for so many triggers; ValueError names the possible ones."""
-    if name not in TANGO_MODES:
-        raise ValueError(f"TriggerMode can be {', '.join(TANGO_MODES)}, not {name!r}")
-    return TANGO_MODES[name][triggers == 1]
+    if name not in ARM_TRIGGERS:
+        raise ValueError(f"TriggerMode can be {', '.join(ARM_TRIGGERS)}, not {name!r}")
+    return ARM_TRIGGERS[name][triggers == 1]
+
+
+def arm_trigger_name(trigger_mode: int) -> str:
+    """Return Tango's name of a trigger mode."""
+    return next(name for name, modes in ARM_TRIGGERS.items() if trigger_mode in modes)
 
 
 def check_settings(directory: str) -> None:
@@ -116,10 +131,17 @@ def prepare(sdk: Xspress3, settings: str, playback: bool, go_on: Callable[[], No
 
 
 def program(
-    sdk: Xspress3, trigger: Trigger, frames: int, ticks: int, invert_f0: bool, invert_veto: bool, debounce: int
+    sdk: Xspress3,
+    trigger: Trigger,
+    frames: int,
+    ticks: int,
+    gap: GapMode,
+    invert_f0: bool,
+    invert_veto: bool,
+    debounce: int,
 ) -> None:
     """Set timing for a series of `frames` frames (0: until stopped) of `ticks` clock ticks each."""
     if trigger.generator is not None:
-        sdk.setup_itfg(frames, ticks, trigger.generator, GAP)
+        sdk.setup_itfg(frames, ticks, trigger.generator, gap)
     sdk.set_timing(trigger.source, invert_f0=invert_f0, invert_veto=invert_veto, debounce=debounce)
     sdk.set_first_frame(0)

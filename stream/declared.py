@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xsp3ioc.stream.arm_parameters import ArmParameters
 from xsp3ioc.stream.array_parameters import ArrayParameters
 from xsp3ioc.stream.attribute_parameters import AttributeParameters
 from xsp3ioc.stream.channel_parameters import ChannelParameters
@@ -22,6 +23,7 @@ class Declared(
     ScalerParameters,
     ChannelParameters,
     ArrayParameters,
+    ArmParameters,
     DetectorParameters,
 ):
     """All parameters; the tables show those of the last base first."""

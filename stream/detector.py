@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from xsp3ioc.stream.acquisition import Acquisition
-from xsp3ioc.stream.acquisition_commands import AcquisitionCommands
+from xsp3ioc.stream.arm_commands import ArmCommands
 from xsp3ioc.stream.array_values import pool_values
 from xsp3ioc.stream.capture_file import CaptureFile
 from xsp3ioc.stream.commands import WATCHDOG
@@ -59,7 +59,7 @@ class Places:
     monitor_port: int = 9998
 
 
-class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, PluginCommands, ScalerAttributes, Energies):
+class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerAttributes, Energies):
     """Parameters and commands; `put` asks for a change, `subscribe` hears of every change, from any thread."""
 
     def __init__(self, system: System, places: Places, pool_bytes: int = 1 << 30, fsync: float = 0.0) -> None:
@@ -192,7 +192,7 @@ class Detector(RoiCommands, ScalerCommands, AcquisitionCommands, PluginCommands,
             stuck.fail(SeriesError(f"Fault: {text}"))
         if series is not None:
             series.abandoned.set()
-            series.reason = "failed"
+            series.reason, series.over = "failed", True
             self.data.publish(series.end(self._acquisition.messages, None, None), audience=series.audience)
             self._show_progress(series)
             file = series.file

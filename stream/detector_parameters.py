@@ -12,6 +12,8 @@ MOST_SENSORS = 80
 """Sensors of the ADC boards of 16 cards."""
 MAX_FRAMES = 0xFFFFFF
 """The internal time frame generator counts to 24 bits."""
+LONGEST_EXPOSURE = 53.687
+"""Seconds: 32 bits of clock ticks."""
 
 TRIGGER_MODES = (
     "Software",
@@ -153,11 +155,12 @@ class DetectorParameters:
         pv="WaitForPlugins", choices=NO_YES, readback=False,
     )  # fmt: skip
     exposure_time = Parameter(
-        0.25, "Counting time of one frame", pv="AcquireTime", unit="s", low=1e-6, high=53.687, precision=3
+        0.25, "Counting time of one frame", pv="AcquireTime", unit="s", low=1e-6, high=LONGEST_EXPOSURE, precision=3
     )
     frame_period = Parameter(
-        0.0, "Without effect: the next frame begins 1 us after the last", pv="AcquirePeriod", low=0, precision=3
-    )
+        0.0, "Without effect: the next frame begins a readout time after the last", pv="AcquirePeriod", low=0,
+        precision=3,
+    )  # fmt: skip
     exposures = Parameter(1, "Exposures per frame", pv="NumExposures", low=1, high=1)
     frames = Parameter(16000, "Frames per series", pv="NumImages", low=1, high=MAX_FRAMES)
     image_mode = Parameter(

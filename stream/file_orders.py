@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from xsp3ioc.stream.capture_file import CaptureFile, RecordingError
+from xsp3ioc.stream.commands import STARTS
 from xsp3ioc.stream.file_names import chunk_frames, full_file_name, missing_levels, number_pattern
 from xsp3ioc.stream.file_space import FileSpace
 from xsp3ioc.stream.messages import Capture
@@ -27,7 +28,7 @@ class FileOrders(FileSpace):
     _capture_id = 0
 
     def _order(self, **changes: Any) -> Capture:
-        """Return the order for a file as the settings are now, with `changes`."""
+        """Return the order for a file named by the records `HDF1:` as they are now, with `changes`."""
         values = self.values
         parts = values["file_template"], values["file_path"], values["file_name"]
         if not values["file_path"] or not values["file_name"]:
@@ -35,6 +36,19 @@ class FileOrders(FileSpace):
         filename = full_file_name(*parts, values["file_number"])
         if not os.path.isabs(filename):
             raise ValueError(f"Capture = 1: {filename} does not begin with /; set HDF1:FilePath")
+        named = {
+            "create_directories": missing_levels(values["file_create_directory"], filename),
+            "overwrite": values["file_overwrite"],
+            "pattern": number_pattern(*parts),
+            "number": values["file_number"],
+            "next_free": values["file_next_free"],
+            "increment": values["file_auto_increment"],
+        }
+        return self._order_of(filename, **named | changes)
+
+    def _order_of(self, filename: str, **changes: Any) -> Capture:
+        """Return the order for a file, written as the settings are now, with `changes`."""
+        values = self.values
         FileOrders._capture_id += 1
         compression, options = self._filter()
         order = Capture(
@@ -43,17 +57,11 @@ class FileOrders(FileSpace):
             channels=values["channels"],
             bins=values["size_x"],
             frames=values["capture_frames"],
-            overwrite=values["file_overwrite"],
-            create_directories=missing_levels(values["file_create_directory"], filename),
             compression=compression,
             compression_options=options,
             flush_frames=values["file_flush_frames"],
             swmr=values["file_swmr"],
             corrected=values["corrected"],
-            pattern=number_pattern(*parts),
-            number=values["file_number"],
-            next_free=values["file_next_free"],
-            increment=values["file_auto_increment"],
             part_frames=values["file_part_frames"],
             part_bytes=int(values["file_part_gigabytes"] * 1e9),
         )
@@ -91,7 +99,7 @@ class FileOrders(FileSpace):
     def _patiently(self, condition: Callable[[], bool], timeout: float, complaint: str) -> None:
         began = time.monotonic()
         command = self._queue.current
-        arming = command is not None and command.name == "acquire"
+        arming = command is not None and command.name in STARTS
         while not condition():
             # A stop ends the start of a series, but not at once: opening a file takes a moment on any disk.
             patience = STOP_PATIENCE if arming and self._queue.interrupted.is_set() else timeout

@@ -54,7 +54,7 @@ class FileSeries(FileCommands):
         self._show_begin(file)
 
     def _open_frame_files(self) -> CaptureFile:
-        self._close_frame_files()  # of a series that did not start
+        self._close_series_file()  # of a series that did not start
         self.update_all({"write_status": False, "write_message": ""})
         try:
             file = CaptureFile(self._order(each_frame=True, frames=0))
@@ -65,13 +65,13 @@ class FileSeries(FileCommands):
         self._show_begin(file)
         return file
 
-    def _close_frame_files(self) -> None:
-        """End what is still open of files of single frames; leave a writer that does nothing.
+    def _close_series_file(self) -> None:
+        """End a file that was for one series, and is still open; leave a writer that does nothing.
 
         RecordingError if it still writes frames of a series that was given up.
         """
         file = self.recorder.file
-        if file is None or not file.order.each_frame or file.over:
+        if file is None or not file.of_series or file.over:
             return
         self.recorder.close("series over")
         before = file.frames
@@ -194,7 +194,7 @@ class FileSeries(FileCommands):
         """
         if file.over:
             return False
-        if file.order.each_frame:
+        if file.order.each_frame or (file.with_series and not fate):
             self.recorder.close("series over")
         elif series.stop_asked.is_set() and self.values["file_close_on_abort"]:
             self.recorder.close("aborted")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xsp3ioc import __version__
-from xsp3ioc.stream.connection import GAP, TRIGGERS
+from xsp3ioc.stream.connection import TRIGGERS
 from xsp3ioc.stream.declared import BINS
 from xsp3ioc.stream.messages import DEAD_TIME_MODELS, Capture, Header, SettingsFiles
 from xsp3ioc.stream.parameter import Parameter
@@ -46,7 +46,7 @@ def make_header(
         channels=values["channels"],
         bins=BINS,
         exposure=values["exposure_time"] if trigger.exposed else 0.0,
-        gap=GAP.cycles * clock_period if trigger.exposed else 0.0,
+        gap=values["gap_time"] if trigger.exposed else 0.0,
         clock_period=clock_period,
         trigger_mode=parameters["trigger_mode"].text(values["trigger_mode"]),
         time=time.time(),

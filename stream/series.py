@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from xsp3ioc.sdk import ItfgTrigger
 from xsp3ioc.stream.attributes import Value
 from xsp3ioc.stream.capture_file import CaptureFile
 from xsp3ioc.stream.connection import Trigger
@@ -57,6 +58,10 @@ class Series:
     """Number of the next frame to read."""
     acquired: int = 0
     """Frames read whose data are their own."""
+    triggers_sent: int = 0
+    """Triggers by software."""
+    over: bool = False
+    """All sinks have all of it."""
     written: int = 0
     """Frames of it that are in the file."""
     missing: list[Gap] = field(default_factory=list)
@@ -80,6 +85,20 @@ class Series:
     def id(self) -> int:
         """Number of the series, from 1 in this server."""
         return self.header.series_id
+
+    @property
+    def confirmed(self) -> int:
+        """Frames acquired, as clients count them: the last one counts when the series is over, for its file is then."""
+        last = 0 if self.over or not self.header.frames else max(0, self.acquired - self.header.frames + 1)
+        return self.acquired - last
+
+    @property
+    def ready_for_trigger(self) -> bool:
+        """Whether software's trigger starts the next frame, or the first of all."""
+        if self.trigger.generator is ItfgTrigger.software_only_first:
+            return self.triggers_sent == 0
+        more = not self.header.frames or self.triggers_sent < self.header.frames
+        return self.trigger.armed and more and self.next == self.triggers_sent
 
     @property
     def corrected(self) -> bool:

@@ -38,7 +38,11 @@ class SettingsCommands(ArrayCommands, ChannelCommands):
         self._settings_files = SettingsFiles()
         frames, cards = system.connection.frames, system.connection.cards
         self.values |= {"frames_config": frames, "ring_frames": frames, "max_channels": system.channels, "cards": cards}
+        self.values["gap_time"] = self._gap_time()
         self.values |= shape_values(system.channels, self.values["corrected"])
+
+    def _gap_time(self) -> float:
+        return round(self._system.gap.cycles * self.clock_period, 12)
 
     @property
     def sdk(self) -> Xspress3:
@@ -88,6 +92,7 @@ class SettingsCommands(ArrayCommands, ChannelCommands):
                 "max_channels": sdk.channels,
                 "cards": sdk.cards,
                 "ring_frames": sdk.ring,
+                "gap_time": self._gap_time(),
                 "good_threshold": [sdk.good_threshold(channel) for channel in channels],
                 "window1_low": [low for low, _ in windows[0]],
                 "window1_high": [high for _, high in windows[0]],
@@ -148,9 +153,15 @@ class SettingsCommands(ArrayCommands, ChannelCommands):
         self._program_timing("trigger_mode", value)
         parameter = self.parameters["trigger_mode"]
         if value >= len(parameter.choices):
+            self._show_trigger_mode(value)
             shown = parameter.text(parameter.state(value))
-            self.update("trigger_mode", value, severity=Severity.minor)
             self.say(f"Trigger mode {value}, {parameter.text(value)}: TriggerMode has no state for it, shows {shown}")
+
+    def _show_trigger_mode(self, value: int) -> None:
+        """Show it, with an alarm if the record has no state for it."""
+        plain = value < len(self.parameters["trigger_mode"].choices)
+        if value != self.values["trigger_mode"] or not plain:
+            self.update("trigger_mode", value, severity=Severity.good if plain else Severity.minor)
 
     def _put_invert_f0(self, value: int, channel: int | None) -> None:
         self._program_timing("invert_f0", value)
@@ -177,6 +188,7 @@ class SettingsCommands(ArrayCommands, ChannelCommands):
             TRIGGERS[values["trigger_mode"]],
             frames,
             ticks,
+            self._system.gap,
             bool(values["invert_f0"]),
             bool(values["invert_veto"]),
             values["debounce"],

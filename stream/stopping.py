@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from xsp3ioc.stream.commands import Command
+from xsp3ioc.stream.commands import STARTS, Command
 from xsp3ioc.stream.file_series import FileSeries
 from xsp3ioc.stream.life import State, StateError
 from xsp3ioc.stream.parameter import Severity
@@ -25,12 +25,12 @@ class Stopping(SystemCommands, FileSeries):
 
     def _stop(self, command: Command) -> None:
         with self._lock:
-            for waiting in self._queue.cancel("acquire"):
+            for waiting in self._queue.cancel(STARTS):
                 waiting.fail(SeriesError("Stopped before it began"))
             self._queue.interrupted.set()
             series, current = self.series, self._queue.current
             if series is None:
-                arming = current is not None and current.name == "acquire"
+                arming = current is not None and current.name in STARTS
                 if arming and current is not None:
                     self._stops.append((time.monotonic(), command, None))
                     current.future.add_done_callback(lambda _: self._answer(command, None))

@@ -146,8 +146,13 @@ class Xspress3DS(Device):
 
     @command
     def Arm(self) -> None:  # noqa: N802
-        """Start a series; it is armed when this returns."""
-        self.wait_for("Arm", [self.core.put("acquire", True, who=self.who)], begun=True)
+        """Start a series into DestinationFileName; it is armed when this returns."""
+        self.wait_for("Arm", [self.core.put("arm", True, who=self.who)], begun=True)
+
+    @command
+    def SoftwareTrigger(self) -> None:  # noqa: N802
+        """Start the next frame, or the first of all."""
+        self.wait_for("SoftwareTrigger", [self.core.put("send_trigger", True, who=self.who)])
 
     @command
     def Stop(self) -> None:  # noqa: N802

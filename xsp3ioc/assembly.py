@@ -16,7 +16,7 @@ from xsp3ioc.stream.parameter import SLOTS, Index, Parameter
 def make_detector(configuration: Configuration, library: Library) -> Detector:
     """Make it, not connected yet; ConfigurationError says what cannot be."""
     hardware, server = configuration.detector, configuration.server
-    system = System(library, hardware.connection)
+    system = System(library, hardware.connection, configuration.gap)
     try:
         detector = Detector(
             system, Places(server.listen, server.data_port, server.monitor_port), server.pool << 20, server.fsync

@@ -15,8 +15,10 @@ else:
     import tomli as tomllib
 
 from xsp3ioc.access import EVERYONE, WriteAccess
-from xsp3ioc.sdk import Connection, EmulatorSettings
+from xsp3ioc.sdk import Connection, EmulatorSettings, GapMode
 
+GAPS = {"25 ns": GapMode.ns25, "200 ns": GapMode.ns200, "500 ns": GapMode.ns500, "1 us": GapMode.us1}
+"""Between two frames that the detector times itself."""
 REPLAY = ("replay", "replay_end")
 """Keys of `[emulator]` that say whose frames it shows, and what comes after the last one: wrap or stop."""
 
@@ -76,6 +78,8 @@ class Hardware(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ring_frames: int = 16384
     settings: str = ""
     """Directory of the calibration (CONFIG_PATH)."""
+    gap: str = ""
+    """Between two frames, a key of `GAPS`; empty: 1 us, and 25 ns where Tango is served, as its clients know it."""
     base_ip: str | None = None
     base_port: int = -1
     base_mac: str | None = None
@@ -112,6 +116,11 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """First values of the detector's parameters, by name."""
 
     @property
+    def gap(self) -> GapMode:
+        """Gap between two frames."""
+        return GAPS[self.detector.gap or ("25 ns" if self.server.tango else "1 us")]
+
+    @property
     def prefix(self) -> str:
         """Macro P."""
         return self.server.prefix or f"XSP3_{self.detector.channels}Chan:"
@@ -137,6 +146,8 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         ):
             if not low <= value <= high:
                 raise ConfigurationError(f"{what} = {value} is outside {low}..{high}")
+        if hardware.gap not in ("", *GAPS):
+            raise ConfigurationError(f"gap = {hardware.gap} is none of {', '.join(GAPS)}")
         for macro in ("prefix", "detector_prefix"):
             if re.search(r"[\s,]|[^ -~]", name := getattr(self.server, macro)):
                 raise ConfigurationError(f"{macro} = {name!r} cannot begin the name of a record: no spaces or commas")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -56,6 +57,7 @@ def settings() -> str:
             values = ""
         pv = parameter.pv.removeprefix("/") if parameter.pv.startswith("/") else f"det1:{parameter.pv}"
         default = int(parameter.default) if isinstance(parameter.default, bool) else parameter.default
+        default = str(default).replace(tempfile.gettempdir(), "/tmp")
         name = f"`{parameter.name}`" + (" *" if parameter.per_channel else "")
         rows.append((name, f"`{pv}`", f"`{default}`" if default != "" else "", parameter.unit, values, parameter.doc))
     return table(("name", "PV", "default", "unit", "values", "meaning"), *rows)

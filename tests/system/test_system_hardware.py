@@ -7,7 +7,7 @@ import time
 import pytest
 from ca_clients import ECA_NORMAL, ECA_PUTFAIL
 
-from xsp3ioc.stream.connection import TRIGGERS, tango_trigger_mode
+from xsp3ioc.stream.connection import TRIGGERS, arm_trigger_mode
 from xsp3ioc.stream.declared import Declared
 
 
@@ -95,12 +95,12 @@ def test_restart_ends_with_the_code_that_asks_for_it(start_rig):
     ],
 )
 def test_the_trigger_modes_by_tangos_names(name, triggers, mode):
-    assert Declared.trigger_mode.text(tango_trigger_mode(name, triggers)) == mode
+    assert Declared.trigger_mode.text(arm_trigger_mode(name, triggers)) == mode
 
 
 def test_an_unknown_name_names_the_known_ones():
-    with pytest.raises(ValueError, match="TriggerMode can be SOFTWARE, EXTERNAL_MULTI, EXTERNAL_MULTI_GATE, not 'X'"):
-        tango_trigger_mode("X", 1)
+    with pytest.raises(ValueError, match="TriggerMode can be SOFTWARE, EXTERNAL_MULTI, .*, not 'X'"):
+        arm_trigger_mode("X", 1)
 
 
 def test_every_trigger_mode_means_something_to_the_hardware():

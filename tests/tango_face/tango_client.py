@@ -87,6 +87,7 @@ class Pair:
     """A server with both faces, and a client of each."""
 
     def __init__(self, directory, *arguments, **tables):
+        tables["parameters"] = {"destination": str(directory / "temp.h5")} | tables.get("parameters", {})
         self.server = ServerProcess(directory, "--tango", DEVICE, "--tango-port", "0", *arguments, **tables)
         self.name = re.search(r"tango://\S+", self.server.banner)[0]
         self.port = int(re.search(r":(\d+)/", self.name)[1])
@@ -99,7 +100,7 @@ class Pair:
             self.tango.wait_for("STANDBY")
 
     def set(self, frames: int, exposure: float) -> None:
-        self.ca.set(NumImages=frames, AcquireTime=exposure)
+        self.ca.set(NumImages=frames, AcquireTime=exposure, TriggerMode=1)
 
     def end(self) -> None:
         for desk in self.desks:
