@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -58,8 +59,8 @@ class Walked:
 
     @property
     def labels(self) -> list[str]:
-        """Names of the values of a DevEnum; a comma would end one."""
-        return [name.replace(",", ";") for name in self.parameter.names] if self.type == "DevEnum" else []
+        """Names of the values of a DevEnum; PyTango's clients split them at blanks, and fail where two begin alike."""
+        return [re.sub(r"[\s,]+", "_", name) for name in self.parameter.names] if self.type == "DevEnum" else []
 
     @property
     def indices(self) -> list[Index]:

@@ -38,6 +38,16 @@ class TangoClient:
             return refused.args[0].desc
         return ""
 
+    def write(self, attribute: str, value) -> str:
+        """Empty, or why not."""
+        import tango
+
+        try:
+            self._proxy.write_attribute(attribute, value)
+        except tango.DevFailed as refused:
+            return refused.args[0].desc
+        return ""
+
     def arm_and_look(self) -> str:
         """State as soon as Arm has returned."""
         self._proxy.command_inout("Arm")
