@@ -48,9 +48,9 @@ class SettingsCommands(ArrayCommands, ChannelCommands):
     def sdk(self) -> Xspress3:
         """The open system; StateError that says what to do if there is none."""
         if self._sdk is None or self.state in (State.disconnected, State.connecting):
-            raise StateError("Not connected: write 1 to CONNECT")
+            raise StateError("Not connected: write 1 to CONNECT (Tango: Init)")
         if self.state is State.fault:
-            raise StateError(f"{self.event} (fault; write 1 to RESET or CONNECT)")
+            raise StateError(f"{self.event} (fault; write 1 to RESET or CONNECT, or Init in Tango)")
         return self._sdk
 
     @abstractmethod

@@ -147,7 +147,8 @@ class SystemCommands(SettingsCommands):
         except Xspress3Error as error:
             log.warning("The lost system cannot be closed: %s", error)
         self.update_all({"connect": False, "connected": False})
-        then = "it is connected again when it comes back" if self.values["auto_reconnect"] else "write 1 to CONNECT"
+        again = self.values["auto_reconnect"]
+        then = "it is connected again when it comes back" if again else "write 1 to CONNECT (Tango: Init)"
         self.say(f"The detector does not answer: {why}; {then}", Severity.major)
 
     def _put_restart(self, value: bool, channel: int | None) -> None:

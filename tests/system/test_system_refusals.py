@@ -89,7 +89,7 @@ def test_a_second_acquire_by_another_client(rig):
 def test_nothing_is_acquired_while_disconnected(rig):
     rig.ca.set(DISCONNECT=1)
     assert rig.ca.gets("det1:CONNECTED", "det1:DetectorState_RBV") == [0, 9]
-    refused(rig, "det1:Acquire", 1, "Not connected: write 1 to CONNECT")
+    refused(rig, "det1:Acquire", 1, "Not connected: write 1 to CONNECT (Tango: Init)")
     refused(rig, "det1:TriggerMode", 1, "Not connected")
     refused(rig, "det1:C1_SCA4_THRESHOLD", 10, "Not connected")
     assert rig.ca.put("det1:Acquire", 0)[0] == ECA_NORMAL

@@ -108,7 +108,7 @@ def test_init_disturbs_nothing(pair):
 def test_what_is_not_connected_cannot_be_armed(start_pair):
     pair = start_pair(server={"connect": False})
     assert pair.tango.state() == "FAULT"
-    assert pair.tango.run("Arm") == "Not connected: write 1 to CONNECT"
+    assert pair.tango.run("Arm") == "Not connected: write 1 to CONNECT (Tango: Init)"
     pair.tango.subscribe("State")
     assert pair.ca.put("det1:CONNECT", 1)[0] == ECA_NORMAL
     assert pair.tango.events("State", "STANDBY") == ["FAULT", "INIT", "STANDBY"]
