@@ -43,8 +43,6 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
     """Commands of a series."""
 
     data: DataSocket
-    latest: Block | None = None
-    """The block read last, in this series or the one before."""
     _acquisition: Acquisition
     _plugins: PluginCounts
     _series_id = 0
@@ -164,7 +162,6 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
                 analysis.add(block)
         if series is not None:
             self._note_block(series, block)
-        self.latest = block
         now = time.monotonic()
         # A step scan waits for the count of its frames; whoever shows data meanwhile shows the count too.
         if series is not None and now - self._shown_at > SHOW and self._showing.acquire(blocking=False):

@@ -7,14 +7,11 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from xsp3ioc.stream.acquisition import Acquisition
 from xsp3ioc.stream.arm_commands import ArmCommands
@@ -24,7 +21,9 @@ from xsp3ioc.stream.commands import WATCHDOG
 from xsp3ioc.stream.connection import System
 from xsp3ioc.stream.energies import Energies
 from xsp3ioc.stream.life import State
-from xsp3ioc.stream.messages import FRAME_DTYPE, SCALERS, Block, encode
+from xsp3ioc.stream.messages import Block
+from xsp3ioc.stream.monitor_answers import MonitorAnswers
+from xsp3ioc.stream.monitor_socket import MonitorSocket
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.plugin_commands import PluginCommands
 from xsp3ioc.stream.plugins import PluginCounts
@@ -35,7 +34,7 @@ from xsp3ioc.stream.scaler_analysis import ScalerAnalysis
 from xsp3ioc.stream.scaler_attributes import ScalerAttributes
 from xsp3ioc.stream.scaler_commands import ScalerCommands
 from xsp3ioc.stream.series import Series, SeriesError
-from xsp3ioc.stream.sockets import DataSocket, MonitorSocket, Reply
+from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.subscribers import Audience
 
 log = logging.getLogger(__name__)
@@ -68,8 +67,7 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
         `fsync`: seconds after which what was written is put on the disk itself; 0: never.
         """
         super().__init__(system, pool_bytes)
-        self.answers: dict[str, Callable[[], Reply]] = {}
-        """What the monitor socket answers to requests that only a face knows about."""
+        self.answers = MonitorAnswers(self)
         self._rois, self._scalers = RoiAnalysis(self), ScalerAnalysis(self)
         self._plugins = PluginCounts(self)
         self._analyses = [self._rois, self._scalers, self._plugins]
@@ -90,7 +88,7 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
             )
             try:
                 endpoint = f"tcp://{places.listen}:{places.monitor_port or '*'}"
-                self.monitor = MonitorSocket(endpoint, self._answer_monitor)
+                self.monitor = MonitorSocket(endpoint, self.answers)
             except OSError:
                 self.data.close()
                 raise
@@ -227,50 +225,6 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
             self.update("ring_headroom", percent, severity=severity)
         if self.values["seconds_to_overrun"] != seconds:
             self.update("seconds_to_overrun", seconds, severity=severity)
-
-    # the monitor socket
-
-    def _answer_monitor(self, request: str) -> Reply:
-        """Answer `status`, `header`, `sum`; anything else gets the latest frame, as existing viewers expect."""
-        series, values = self.series, self.values
-        word = request.strip().lower()
-        if word in self.answers:
-            return self.answers[word]()
-        shape = (values["channels"], values["size_x"])
-        if series is not None:
-            values = values | series.header.parameters  # what it runs with; a put meanwhile is for the next one
-        if word == "status":
-            return [encode({name: value for name, value in values.items() if not isinstance(value, np.ndarray | list)})]
-        if word == "header":
-            if series is None:
-                raise ValueError("no series is running")
-            return [encode(series.header)]
-        if word == "sum":
-            head = {"htype": "sum", "frames": self.sum.frames, "type": "uint64", "shape": shape}
-            return [encode(head), self.sum.value().tobytes()]
-        block = self._shown_block()
-        head = {
-            "htype": "image",
-            "exptime": values["exposure_time"],
-            "frame": block.end - 1,
-            "type": "uint32",
-            "shape": shape,
-        }
-        return [encode(head), np.ascontiguousarray(block.mca[-1]).tobytes()]
-
-    def _shown_block(self) -> Block:
-        latest = self.latest
-        if latest is not None:
-            return latest
-        channels, bins = self.values["channels"], self.values["size_x"]
-        return Block(
-            0,
-            0,
-            np.zeros((1, channels, bins), np.uint32),
-            np.zeros((1, channels, SCALERS), np.uint32),
-            np.ones((1, channels)),
-            np.zeros(1, FRAME_DTYPE),
-        )
 
     # the end
 

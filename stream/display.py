@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from xsp3ioc.stream import formulas
 from xsp3ioc.stream.formulas import Scaler, corrected_sum, spectrum_sum
@@ -51,6 +51,11 @@ class Sum:
         with self._lock:
             return self._total.copy()
 
+    def counted(self) -> tuple[NDArray[np.uint64], int, float]:
+        """Return a copy of the sum of the counts, how many frames are in it, and the time of the last one."""
+        with self._lock:
+            return self._total.copy(), self.frames, self.time
+
     def shown(self) -> tuple[NDArray[np.float64], float]:
         """Return the sum as it is shown, corrected where spectra are, and the time of its last frame."""
         with self._lock:
@@ -59,21 +64,35 @@ class Sum:
 
 def frame_values(block: Block, series: Series) -> dict[str, Any]:
     """Values of all parameters that show the last frame of `block`, which is one of `series`."""
-    header, event_widths = series.header, series.event_widths
+    header = series.header
     scalers = block.scalers[-1]
     factors = block.factors[-1]
-    if header.dead_time_model == EVENT_WIDTH:
+    rates = channel_rates(scalers, factors, series.event_widths, header.clock_period, header.dead_time_model)
+    percent = np.array(rates["dead_time"])
+    counting = percent if series.enabled is None else percent[series.enabled]
+    return rates | {
+        "total_ticks": scalers[:, Scaler.total_ticks].astype(float).tolist(),
+        "dt_factor": factors.tolist(),
+        "mean_dead_time": float(counting.mean()) if len(counting) else 0.0,
+        "max_dead_time": float(counting.max(initial=0.0)),
+    }
+
+
+def channel_rates(
+    scalers: NDArray[np.uint32],
+    factors: NDArray[np.float64],
+    event_widths: ArrayLike,
+    clock_period: float,
+    dead_time_model: str,
+) -> dict[str, list[float]]:
+    """Dead time (%), output and input count rate (1/s) of each channel, from its scalers (channels, 9) of a frame."""
+    if dead_time_model == EVENT_WIDTH:
         percent = formulas.dead_time_percent(scalers, event_widths)
     else:
         percent = formulas.percent_of_factors(factors)
-    counting = percent if series.enabled is None else percent[series.enabled]
-    output = formulas.output_rates(scalers, header.clock_period)
+    output = formulas.output_rates(scalers, clock_period)
     return {
-        "total_ticks": scalers[:, Scaler.total_ticks].astype(float).tolist(),
-        "dt_factor": factors.tolist(),
         "dead_time": percent.tolist(),
-        "mean_dead_time": float(counting.mean()) if len(counting) else 0.0,
-        "max_dead_time": float(counting.max(initial=0.0)),
         "output_rate": output.tolist(),
         "input_rate": (output * factors).tolist(),
     }

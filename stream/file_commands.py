@@ -27,7 +27,7 @@ class FileCommands(FileOrders):
     """Commands of the records `HDF1:`."""
 
     data: DataSocket
-    _latest_frame: tuple[Header, Block, dict[str, Value]] | None = None
+    latest_frame: tuple[Header, Block, dict[str, Value]] | None = None
     """The block read last, in this series or the one before, with the header of its series and its attributes."""
     _held: tuple[str, int] | None = None
     """The hidden file of the last capture in mode Capture, and its frames."""
@@ -102,9 +102,9 @@ class FileCommands(FileOrders):
 
     def _write_latest(self) -> CaptureFile:
         """Write the frame that is shown."""
-        if self._latest_frame is None:
+        if self.latest_frame is None:
             raise RuntimeError("WriteFile = 1: there is no frame yet")
-        header, block, attributes = self._latest_frame
+        header, block, attributes = self.latest_frame
         file = CaptureFile(self._order(each_frame=True, frames=1), private=True)
         self._open(file)
         self._show_begin(file)

@@ -101,7 +101,7 @@ class FileSeries(FileCommands):
 
     def _note_block(self, series: Series, block: Block) -> None:
         """Know the latest frame, for WriteFile, and how many there were; called from the acquisition thread."""
-        self._latest_frame = series.header, block, series.attributes
+        self.latest_frame = series.header, block, series.attributes
         if series.audience is Audience.all:
             self._handed += len(block)
 

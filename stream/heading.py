@@ -42,7 +42,7 @@ def make_header(
         series_id=series_id,
         capture_id=file.capture_id if file else 0,
         filename=file.filename if file else "",
-        frames={SINGLE: 1, MULTIPLE: values["frames"], CONTINUOUS: 0}[values["image_mode"]],
+        frames=frames_asked(values),
         channels=values["channels"],
         bins=BINS,
         exposure=values["exposure_time"] if trigger.exposed else 0.0,
@@ -75,3 +75,8 @@ def make_header(
         command=shlex.join(sys.argv),
         settings_files=settings_files or SettingsFiles(),
     )
+
+
+def frames_asked(values: Mapping[str, Any]) -> int:
+    """Frames of a series with these values of the parameters; 0: until it is stopped."""
+    return int({SINGLE: 1, MULTIPLE: values["frames"], CONTINUOUS: 0}[values["image_mode"]])

@@ -1,4 +1,4 @@
-"""The two ZeroMQ sockets, each in a thread of its own: data (lossless), and monitor (the latest frame)."""
+"""ZeroMQ sockets that are served, each in a thread of its own; the data socket, which loses nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import zmq
@@ -36,7 +36,6 @@ from xsp3ioc.stream.subscribers import MOST_CREDIT, Audience, Item, Subscriber, 
 log = logging.getLogger(__name__)
 
 Report = Opened | Written | Closed | Failed
-Reply = Sequence[Any]
 MOST_AT_ONCE = 256
 """Messages taken before blocks are sent again: nobody can keep the socket busy by talking."""
 SHORTEST_TURN = 0.0005
@@ -49,7 +48,7 @@ class PortInUseError(OSError):
     """Another program has the port."""
 
 
-class _Socket(ABC):
+class ServedSocket(ABC):
     """A bound socket and the thread that serves it."""
 
     def __init__(self, kind: int, endpoints: list[str], option: str, **socket_options: int) -> None:
@@ -72,6 +71,8 @@ class _Socket(ABC):
         self.endpoint: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         """The last one of `endpoints`, with the port that it got."""
         self._stopping = False
+        self._rest = SHORTEST_TURN
+        """Seconds before the next turn."""
         self._asleep = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK)
         self._thread = threading.Thread(target=self._run, name=option.strip("-"), daemon=True)
@@ -107,7 +108,7 @@ class _Socket(ABC):
             except Exception:
                 # Whatever one message was: the others' frames must get through.
                 log.exception("The thread of %s stumbled and goes on", self.endpoint)
-            rested = time.monotonic() + SHORTEST_TURN
+            rested = time.monotonic() + self._rest
         self._turn(False)
         self._socket.close()
 
@@ -145,7 +146,7 @@ class _Complaints:
         self._last, self._left_out = time.monotonic(), 0
 
 
-class DataSocket(_Socket):
+class DataSocket(ServedSocket):
     """A ROUTER; every other thread only hands it messages.
 
     Each subscriber has a queue of references into the pool and is sent what its credit allows. One that stalls fills
@@ -263,32 +264,3 @@ class DataSocket(_Socket):
         self.subscribers.join(Subscriber(identity, hello.name[:64], credit, writer, hello.library[:24]))
         log.info("Subscriber %r joined the data socket", hello.name[:64])
         self._on_change("")
-
-
-class MonitorSocket(_Socket):
-    """For REQ clients: any request is answered at once with what `answer` says; it never delays the acquisition.
-
-    A ROUTER that behaves as a REP: one message that is no ZeroMQ makes a real REP deaf for all others (libzmq 4.3).
-    """
-
-    def __init__(self, endpoint: str, answer: Callable[[str], Reply]) -> None:
-        """`answer` gets the text of a request and returns the parts of the reply."""
-        super().__init__(zmq.ROUTER, [endpoint], "--monitor-port")
-        self._answer = answer
-
-    def _turn(self, readable: bool) -> None:
-        for _ in range(MOST_AT_ONCE if readable else 0):
-            try:
-                parts = self._socket.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
-                return
-            if b"" not in parts[1:-1]:
-                continue  # no request: it has no envelope
-            body = parts.index(b"", 1) + 1
-            request = parts[body][:64].decode("utf-8", "replace")
-            try:
-                reply = self._answer(request)
-            except ValueError as error:
-                reply = [encode(Refused(error=str(error)))]
-            with contextlib.suppress(zmq.ZMQError):  # it is gone already
-                self._socket.send_multipart([*parts[:body], *reply], zmq.DONTWAIT)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from xsp3ioc.file_command import EXIT_OK, EXIT_UNREADABLE, complain, console, counted, progress, run, write_json
 from xsp3ioc.hardware_report import plain
-from xsp3ioc.sparkline import curve_line, last_bin, spectrum_line
+from xsp3ioc.receivers.sparkline import curve_line, last_bin, spectrum_line
 
 if TYPE_CHECKING:
     from xsp3ioc.receivers.contents import Contents

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xsp3ioc.sparkline import last_bin
+from xsp3ioc.receivers.sparkline import last_bin
 
 LINES = {"Ca": 3.692, "V": 4.952, "Mn": 5.899, "Co": 6.930, "Cu": 8.048}
 """keV of the K-alpha lines that NIST SRM 1832 shows in air; the emulator's spectra are measured ones of it."""

@@ -198,7 +198,7 @@ def _answer_about_pvs(configuration: Configuration, detector: Detector, address:
         table = pv_table(detector.parameters.values(), detector.channels, prefix, r)
         return msgspec.json.encode(Lines(table))
 
-    detector.answers |= {"address": lambda: [place], "records": lambda: [lines()]}
+    detector.answers.of_faces |= {"address": lambda: [place], "records": lambda: [lines()]}
 
 
 def _neighbour(address: Address) -> list[str]:

@@ -96,7 +96,7 @@ def test_each_library_has_its_place(path):
         "caproto": folder == "xsp3ioc",
         "tango": folder == "tango",
         "cffi": folder == "sdk",
-        "zmq": folder == "receivers" or identify(path) == "stream/sockets.py",
+        "zmq": folder == "receivers" or identify(path) in ("stream/sockets.py", "stream/monitor_socket.py"),
         "h5py": folder == "receivers" and path.stem in H5PY_MODULES,
         "hdf5plugin": folder == "receivers" and path.stem in H5PY_MODULES,
         "bitshuffle": folder == "receivers" and path.stem in H5PY_MODULES,
