@@ -14,8 +14,9 @@ def _threshold(pv: str, doc: str) -> Parameter:
 
 def _dead_time(name: str, doc: str, unit: str) -> Parameter:
     return Parameter(
-        0.0, doc, pv=f"C{{chan}}_DTC_{name}_RBV", unit=unit, precision=4, writable=False, per_channel=True
-    )
+        0.0, doc, pv=f"C{{chan}}_DTC_{name}_RBV", unit=unit, precision=4, writable=False, per_channel=True,
+        expert=True,
+    )  # fmt: skip
 
 
 class ChannelParameters:
@@ -48,8 +49,9 @@ class ChannelParameters:
 
     # per channel: the library's own dead-time model, from the calibration
     dtc_flags = Parameter(
-        0, "How the library corrects dead time", pv="C{chan}_DTC_FLAGS_RBV", writable=False, per_channel=True
-    )
+        0, "How the library corrects dead time", pv="C{chan}_DTC_FLAGS_RBV", writable=False, per_channel=True,
+        expert=True,
+    )  # fmt: skip
     dtc_event_gradient = _dead_time("AEG", "Process dead time of all events, per energy", "s/keV")
     dtc_event_offset = _dead_time("AEO", "Process dead time of all events", "s")
     dtc_window_gradient = _dead_time("IWG", "Process dead time of events in a window, per energy", "s/keV")

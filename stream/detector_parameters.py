@@ -51,11 +51,13 @@ class DetectorParameters:
     model = Parameter("Xspress3", "Model; says so when it is emulated", pv="Model_RBV", writable=False)
     firmware_version = Parameter("Unknown", "Firmware of card 0", pv="FirmwareVersion_RBV", writable=False)
     sdk_version = Parameter("Unknown", "The library in use", pv="SDKVersion_RBV", writable=False)
-    driver_version = Parameter("", "Version of this server", pv="DriverVersion_RBV", writable=False)
+    driver_version = Parameter("", "Version of this server", pv="DriverVersion_RBV", writable=False, expert=True)
     adcore_version = Parameter(
-        "3.14.0", "areaDetector version whose records these are", pv="ADCoreVersion_RBV", writable=False
+        "3.14.0", "areaDetector version whose records these are", pv="ADCoreVersion_RBV", writable=False, expert=True
     )
-    port_name = Parameter("XSP3", "asyn port name of the areaDetector driver", pv="PortName_RBV", writable=False)
+    port_name = Parameter(
+        "XSP3", "asyn port name of the areaDetector driver", pv="PortName_RBV", writable=False, expert=True
+    )
     connect = Parameter(
         False, "Open the system, restore its settings", pv="CONNECT", choices=("Connect", "Connect"),
         readback=False, command=True,

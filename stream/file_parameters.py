@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from xsp3ioc import __version__
@@ -15,6 +17,10 @@ OFF_ON = ("Off", "On")
 BLOSC_CODECS = ("BloscLZ", "LZ4", "LZ4HC", "SNAPPY", "ZLIB", "ZSTD")
 BLOSC_SHUFFLES = ("None", "Byte", "Bit")
 COMPRESSION_CHOICES = ("None", "N-bit", "szip", "zlib", "Blosc", "BSLZ4", "LZ4", "JPEG")
+
+
+def _plugin(default: Any, doc: str, **more: Any) -> Parameter:
+    return Parameter(default, doc, expert=True, **more)
 
 
 class FileSettings:
@@ -206,36 +212,36 @@ class FileProgress:
 class FilePluginIdentity:
     """What a client of areaDetector expects to know of the plugin and its arrays, before the first frame."""
 
-    file_plugin = Parameter(
+    file_plugin = _plugin(
         "NDFileHDF5", "Kind of plugin that these records stand for", pv="/HDF1:PluginType_RBV", writable=False
     )
-    file_port_name = Parameter("FileHDF1", "asyn port of the plugin", pv="/HDF1:PortName_RBV", writable=False)
-    file_adcore_version = Parameter(
+    file_port_name = _plugin("FileHDF1", "asyn port of the plugin", pv="/HDF1:PortName_RBV", writable=False)
+    file_adcore_version = _plugin(
         "3.14.0", "areaDetector version whose records these are", pv="/HDF1:ADCoreVersion_RBV", writable=False
     )
-    file_driver_version = Parameter(
+    file_driver_version = _plugin(
         __version__, "Version of this server", pv="/HDF1:DriverVersion_RBV", writable=False
     )
-    file_size_x = Parameter(BINS, "Bins of a spectrum", pv="/HDF1:ArraySizeX_RBV", writable=False)
-    file_size_y = Parameter(4, "Channels of a frame", pv="/HDF1:ArraySizeY_RBV", writable=False)
-    file_size_z = Parameter(0, "Not used", pv="/HDF1:ArraySizeZ_RBV", writable=False)
-    file_dimension0 = Parameter(BINS, "Bins of a spectrum", pv="/HDF1:ArraySize0_RBV", writable=False)
-    file_dimension1 = Parameter(4, "Channels of a frame", pv="/HDF1:ArraySize1_RBV", writable=False)
-    file_dimension2 = Parameter(0, "Not used", pv="/HDF1:ArraySize2_RBV", writable=False)
-    file_array_bytes = Parameter(
+    file_size_x = _plugin(BINS, "Bins of a spectrum", pv="/HDF1:ArraySizeX_RBV", writable=False)
+    file_size_y = _plugin(4, "Channels of a frame", pv="/HDF1:ArraySizeY_RBV", writable=False)
+    file_size_z = _plugin(0, "Not used", pv="/HDF1:ArraySizeZ_RBV", writable=False)
+    file_dimension0 = _plugin(BINS, "Bins of a spectrum", pv="/HDF1:ArraySize0_RBV", writable=False)
+    file_dimension1 = _plugin(4, "Channels of a frame", pv="/HDF1:ArraySize1_RBV", writable=False)
+    file_dimension2 = _plugin(0, "Not used", pv="/HDF1:ArraySize2_RBV", writable=False)
+    file_array_bytes = _plugin(
         0, "Bytes of the spectra of a frame", pv="/HDF1:ArraySize_RBV", unit="bytes", writable=False
     )
-    file_dimension_count = Parameter(2, "Bins, channels", pv="/HDF1:NDimensions_RBV", writable=False)
-    file_dimensions = Parameter(
+    file_dimension_count = _plugin(2, "Bins, channels", pv="/HDF1:NDimensions_RBV", writable=False)
+    file_dimensions = _plugin(
         np.zeros(DIMENSIONS), "Bins, channels", pv="/HDF1:Dimensions_RBV", length=DIMENSIONS, writable=False
     )
-    file_data_type = Parameter(
+    file_data_type = _plugin(
         UINT32, "Type of the spectra", pv="/HDF1:DataType_RBV", choices=DATA_TYPES, writable=False
     )
-    file_color_mode = Parameter(
+    file_color_mode = _plugin(
         0, "Spectra have no colours", pv="/HDF1:ColorMode_RBV", choices=COLOR_MODES, writable=False
     )
-    file_unique_id = Parameter(
+    file_unique_id = _plugin(
         0, "Number of the frame last given to the file, from 1 in its series", pv="/HDF1:UniqueId_RBV", writable=False
     )
 

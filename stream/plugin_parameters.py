@@ -38,7 +38,7 @@ SOURCES = {name: plugin.source for name, plugin in PLUGINS.items()} | {"file": "
 
 
 def _plugin(default: Any, records: str, record: str, doc: str, **more: Any) -> Parameter:
-    return Parameter(default, doc, pv=f"/{records}:{record}", per_channel="{chan}" in records, **more)
+    return Parameter(default, doc, pv=f"/{records}:{record}", per_channel="{chan}" in records, expert=True, **more)
 
 
 def _source(records: str) -> Parameter:

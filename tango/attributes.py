@@ -14,7 +14,7 @@ from xsp3ioc.stream.parameter import SLOTS, Index, Parameter
 
 BUILT_IN = ("Status",)
 """Attributes that every device has: the core's parameters of these names are not served a second time."""
-TYPES = {bool: "DevBoolean", int: "DevLong64", float: "DevDouble", str: "DevString", np.ndarray: "DevDouble"}
+TYPES = {bool: "DevBoolean", int: "DevLong64", float: "DevDouble", str: "DevString"}
 MOST_DIGITS = 10
 _DTYPES = {"DevBoolean": bool, "DevLong64": np.int64, "DevEnum": np.int16, "DevDouble": np.float64}
 
@@ -46,8 +46,10 @@ class Walked:
     @property
     def type(self) -> str:
         """The name of Tango's type."""
-        kind = type(self.parameter.default)
-        return "DevEnum" if kind is int and self.parameter.choices else TYPES[kind]
+        default = self.parameter.default
+        if self.is_array:
+            return "DevLong64" if default.dtype.kind == "i" else "DevDouble"
+        return "DevEnum" if type(default) is int and self.parameter.choices else TYPES[type(default)]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -129,7 +131,8 @@ class Walked:
         if not self.shape:
             return _text(value) if self.type == "DevString" else type(self.parameter.default)(value)
         if self.is_array:
-            return _rows(value) if self.rows else np.asarray(value, np.float64)
+            dtype = _DTYPES[self.type]
+            return _rows(value, dtype) if self.rows else np.asarray(value, dtype)
         if self.type == "DevString":
             texts = [_text(one) for one in _flat(value)]
             if not self.rows[1:]:
@@ -186,15 +189,15 @@ def _flat(value: Any) -> list[Any]:
     return [one for row in value for one in (row if isinstance(row, list | tuple | np.ndarray) else (row,))]
 
 
-def _rows(values: Sequence[Any]) -> NDArray[np.float64]:
-    """(rows, longest): arrays under each other, NaN behind those that are shorter."""
-    rows = [np.asarray(value, np.float64) for value in values]
+def _rows(values: Sequence[Any], dtype: Any) -> NDArray[Any]:
+    """(rows, longest): arrays under each other; NaN, or 0, behind those that are shorter."""
+    rows = [np.asarray(value, dtype) for value in values]
     length = max(map(len, rows), default=0)
     if not length:
-        return np.zeros((0, 0))  # Tango has no rows of nothing
-    if isinstance(values, np.ndarray):
-        return np.asarray(values, np.float64)
-    image = np.full((len(rows), length), np.nan)
+        return np.zeros((0, 0), dtype)  # Tango has no rows of nothing
+    if all(len(row) == length for row in rows):
+        return np.array(rows)
+    image = np.full((len(rows), length), 0 if dtype is np.int64 else np.nan, dtype)
     for row, value in zip(image, rows, strict=True):
         row[: len(value)] = value
     return image

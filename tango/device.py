@@ -32,7 +32,7 @@ STATES = {
 
 PATIENCE = 2.5
 """Seconds that a command waits for the core; Tango's clients wait 3."""
-UNTIL_BEGUN = ("acquire", "arm", "capture")
+UNTIL_BEGUN = ("acquire", "arm", "capture", "scaler_series_acquire")
 """What a client starts by 1 and does not wait the end of."""
 
 
@@ -81,6 +81,7 @@ class Xspress3DS(Device):
                 access["fset"] = self.write_walked
             self.add_attribute(attribute(**walked.declaration(), **access))
             self._announce_events(name)
+        self.events.meet()
 
     def _announce_events(self, name: str) -> None:
         self.set_change_event(name, True, False)

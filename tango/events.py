@@ -49,6 +49,7 @@ class Events:
         self._waiting: Counter[str] = Counter()
         """Changes of derived parameters in the queue."""
         self._lock = threading.Lock()
+        self._new_device = True
         self._values: dict[str, Any] = {}
         """What was pushed last; a list, or an array of our own, where the core may change one element of it."""
         self._shown: dict[str, Any] = {}
@@ -76,6 +77,10 @@ class Events:
     def stop(self) -> None:
         """Push no more: the server is gone."""
         self._over.set()
+
+    def meet(self) -> None:
+        """Tell a new device what is set; it does not know it."""
+        self._new_device = True
 
     def stamp(self, name: str) -> tuple[float, AttrQuality]:
         """Time and quality to show with a value that is read now."""
@@ -117,8 +122,14 @@ class Events:
         if update.name == "status_message":
             self._push_built_in(device, "Status", update.value)
         walked = self.walked.get(update.name)
-        if walked is None or not self._is_new(walked, update):
+        known = walked is not None and self._is_new(walked, update)
+        if self._new_device:
+            self._new_device = False
+            for one in self.walked.values():
+                self._set(device, one)
+        if walked is None or not known:
             return
+        self._set(device, walked)
         attribute = device.get_device_attr().get_attr_by_name(walked.name)
         pushes = []
         if attribute.change_event_subscribed():
@@ -126,10 +137,20 @@ class Events:
         if attribute.archive_event_subscribed():
             pushes.append(device.push_archive_event)
         if pushes:
-            derived = walked.parameter.derived
-            value = walked.read(self._core) if derived else walked.shown(self._values[update.name])
+            value = self._value(walked)
             for push in pushes:
                 push(walked.name, value, update.time, QUALITIES[update.severity])
+
+    def _set(self, device: Any, walked: Walked) -> None:
+        """Have Tango show what is set, whoever has set it, as what was written last."""
+        if walked.parameter.writable:
+            with tango.AutoTangoMonitor(device):
+                device.get_device_attr().get_w_attr_by_name(walked.name).set_write_value(self._value(walked))
+
+    def _value(self, walked: Walked) -> Any:
+        """Return its value at the change that is being pushed; a derived one's of now."""
+        name = walked.parameter.name
+        return walked.read(self._core) if walked.parameter.derived else walked.shown(self._values[name])
 
     def _is_new(self, walked: Walked, update: Update) -> bool:
         """Take over a change; whether it is one."""

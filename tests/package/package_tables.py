@@ -15,6 +15,7 @@ from xsp3ioc.stream import messages
 from xsp3ioc.stream.declared import Declared
 from xsp3ioc.stream.life import TRANSITIONS
 from xsp3ioc.stream.parameter import parameters
+from xsp3ioc.tango.attributes import BUILT_IN, Walked
 
 DOCS = Path(__file__).parents[2] / "docs"
 PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -81,6 +82,30 @@ def records() -> str:
     return table(("PV", "type", "access", "alive", "unit or states", "meaning"), *sorted(lines))
 
 
+def tango_attributes() -> str:
+    """Every attribute that Tango's clients see but those of a single channel, State and Status."""
+    lines = []
+    for parameter in parameters(Declared).values():
+        if parameter.attribute in BUILT_IN:
+            continue
+        one = Walked(parameter, 1)
+        kind = (one.type, f"{one.type}[{{}}]", f"{one.type}[{{}}, {{}}]")[len(one.shape)]
+        sizes: list[object] = ["channels" if parameter.per_channel else "", *one.rows[1:]]
+        if one.is_array:
+            rows = f"channels x {one.rows[1]}" if one.rows[1:] else sizes[0]
+            sizes = [rows, parameter.length] if one.rows else [parameter.length]
+        access = "rw" if parameter.writable else "ro"
+        ends = [one.limits.get(end, "") for end in ("min_value", "max_value")]
+        values = ", ".join(f"{number} {name}" for number, name in enumerate(one.labels))
+        if ends != ["", ""]:
+            values = " .. ".join(f"{end:g}" if isinstance(end, float) else str(end) for end in ends)
+        pv = parameter.pv.removeprefix("/") if parameter.pv.startswith("/") else f"det1:{parameter.pv}"
+        doc = one.doc + (" (memorized)" if parameter.memorized else "") + (" (expert)" if parameter.expert else "")
+        shown = f"`{pv}`" if parameter.pv else ""
+        lines.append((f"`{one.name}`", kind.format(*sizes), access, parameter.unit, values, doc, shown))
+    return table(("attribute", "type", "access", "unit", "values", "meaning", "PV"), *sorted(lines, key=str))
+
+
 def readers() -> str:
     rows = [(reader, ", ".join(f"`{path}`" for path in paths), remark) for reader, paths, remark in READERS]
     return table(("reader", "looks for", "remark"), *rows)
@@ -88,6 +113,7 @@ def readers() -> str:
 
 TABLES = {
     "states": states, "protocol": protocol, "settings": settings, "records": records,
+    "tango_attributes": tango_attributes,
     "file_readers": readers, "file_tree": package_files.tree,
 }  # fmt: skip
 

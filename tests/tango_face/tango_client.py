@@ -96,6 +96,8 @@ class TangoClient:
 class Pair:
     """A server with both faces, and a client of each."""
 
+    tango_client = TangoClient
+
     def __init__(self, directory, *arguments, **tables):
         tables["parameters"] = {"destination": str(directory / "temp.h5")} | tables.get("parameters", {})
         self.server = ServerProcess(directory, "--tango", DEVICE, "--tango-port", "0", *arguments, **tables)
@@ -103,7 +105,7 @@ class Pair:
         self.port = int(re.search(r":(\d+)/", self.name)[1])
         self.desks = [
             Desk(LibcaClient, self.server.prefix, environment=self.server.environment),
-            Desk(TangoClient, self.name),
+            Desk(self.tango_client, self.name),
         ]
         self.ca, self.tango = self.desks
         if tables.get("server", {}).get("connect", True):
