@@ -95,6 +95,8 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
 
     def _start(self, sdk: Xspress3, series: Series) -> None:
         self._program(sdk, self.values, series.header.frames)
+        self.window_counts.begin()
+        self.recent_frames.follow(sdk, series)
         for analysis in self._analyses:
             analysis.begin(series.header)
         if self.values["erase_on_start"]:
@@ -160,7 +162,9 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
                 self.sum.add(block, series.corrected)
             for analysis in self._analyses:
                 analysis.add(block)
+        self.window_counts.add(block)
         if series is not None:
+            series.handed_on = series.acquired
             self._note_block(series, block)
         now = time.monotonic()
         # A step scan waits for the count of its frames; whoever shows data meanwhile shows the count too.

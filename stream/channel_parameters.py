@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xsp3ioc.stream.detector_parameters import BINS
+from xsp3ioc.stream.formulas import Scaler
 from xsp3ioc.stream.parameter import NO_YES, Parameter
 
 
@@ -70,6 +71,11 @@ class ChannelParameters:
     sum_reset = Parameter(
         True, "Begin the sum of the spectra anew", pv="/Proc1:ResetFilter", choices=NO_YES, readback=False, command=True
     )
+    frame_scalers = Parameter(
+        np.zeros(0),
+        "Scalers of the latest frame, as counted: " + ", ".join(one.name.replace("_", " ") for one in Scaler),
+        length=len(Scaler), writable=False, per_channel=True,
+    )  # fmt: skip
     total_ticks = Parameter(
         0.0, "Total clock ticks", pv="/C{chan}:TotalTicks_RBV", writable=False, per_channel=True
     )

@@ -168,6 +168,7 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
             with self._lock:
                 self._queue.replace()
                 self._sdk = None  # closing it would hang too
+                self.recent_frames.forget(0)
                 self._lose(f"{pending[0]} has not returned for {pending[1]:.0f} s")
         elif pending is not None and late and self.state is not State.fault:
             self._fault(f"{pending[0]} has not returned for {pending[1]:.0f} s")

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xsp3ioc.stream import formulas
 from xsp3ioc.stream.formulas import Scaler, corrected_sum, spectrum_sum
-from xsp3ioc.stream.messages import EVENT_WIDTH, Block
+from xsp3ioc.stream.messages import EVENT_WIDTH, SCALERS, Block
 from xsp3ioc.stream.series import Series
 
 
@@ -71,6 +71,7 @@ def frame_values(block: Block, series: Series) -> dict[str, Any]:
     percent = np.array(rates["dead_time"])
     counting = percent if series.enabled is None else percent[series.enabled]
     return rates | {
+        "frame_scalers": scalers.astype(np.float64),
         "total_ticks": scalers[:, Scaler.total_ticks].astype(float).tolist(),
         "dt_factor": factors.tolist(),
         "mean_dead_time": float(counting.mean()) if len(counting) else 0.0,
@@ -113,6 +114,7 @@ def blank_values(channels: int) -> dict[str, Any]:
     """Values of the same parameters after an erase."""
     zeros = [0.0] * channels
     return dict.fromkeys(("total_ticks", "dead_time", "output_rate", "input_rate"), zeros) | {
+        "frame_scalers": np.zeros((channels, SCALERS)),
         "dt_factor": [1.0] * channels,
         "mean_dead_time": 0.0,
         "max_dead_time": 0.0,

@@ -58,6 +58,8 @@ class Series:
     """Number of the next frame to read."""
     acquired: int = 0
     """Frames read whose data are their own."""
+    handed_on: int = 0
+    """The same, of the blocks that everybody has got: what is asked about them is known."""
     triggers_sent: int = 0
     """Triggers by software."""
     over: bool = False
@@ -89,8 +91,8 @@ class Series:
     @property
     def confirmed(self) -> int:
         """Frames acquired, as clients count them: the last one counts when the series is over, for its file is then."""
-        last = 0 if self.over or not self.header.frames else max(0, self.acquired - self.header.frames + 1)
-        return self.acquired - last
+        last = 0 if self.over or not self.header.frames else max(0, self.handed_on - self.header.frames + 1)
+        return self.handed_on - last
 
     @property
     def ready_for_trigger(self) -> bool:

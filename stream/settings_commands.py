@@ -16,6 +16,7 @@ from xsp3ioc.stream.connection import TRIGGERS, System, check_settings, prepare,
 from xsp3ioc.stream.life import State, StateError
 from xsp3ioc.stream.orders import SettingsFiles
 from xsp3ioc.stream.parameter import Severity
+from xsp3ioc.stream.recent_frames import RecentFrames
 from xsp3ioc.stream.settings_files import read_settings_files
 
 SAVED = " "
@@ -26,6 +27,8 @@ class SettingsCommands(ArrayCommands, ChannelCommands):
     """Timing; saving and restoring; and what the hardware has, whoever has set it."""
 
     state: State
+
+    recent_frames: RecentFrames
 
     def __init__(self, system: System) -> None:
         super().__init__(system.channels)
@@ -127,6 +130,7 @@ class SettingsCommands(ArrayCommands, ChannelCommands):
         if not directory.strip():
             raise ValueError("RESTORE_SETTINGS: CONFIG_PATH is empty; it must name the directory to restore from")
         check_settings(directory)
+        self.recent_frames.forget()
         try:
             prepare(sdk, directory, self.values["playback"], self._go_on)
         except Xspress3Error:

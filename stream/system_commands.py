@@ -20,8 +20,10 @@ from xsp3ioc.stream.life import State, StateError, after
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.plugins import passing
 from xsp3ioc.stream.pool import Pool
+from xsp3ioc.stream.recent_frames import RecentFrames
 from xsp3ioc.stream.settings_commands import SettingsCommands
 from xsp3ioc.stream.settings_files import read_settings_files
+from xsp3ioc.stream.window_counts import WindowCounts
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,8 @@ class SystemCommands(SettingsCommands):
         self.state = State.disconnected
         self.pool = Pool(system.channels, BINS, pool_bytes)
         self.sum = Sum(system.channels, BINS)
+        self.window_counts = WindowCounts(system.channels)
+        self.recent_frames = RecentFrames()
         self._analyses: list[Analysis] = []
         self.restarting = False
         """RESTART was written: the process shall end, with the exit code that says so."""
@@ -111,6 +115,7 @@ class SystemCommands(SettingsCommands):
         sdk, self._sdk = self._sdk, None  # first: when the library is back, it may be somebody else's
         if sdk is not None:
             self._being_closed = sdk
+            self.recent_frames.forget()
             try:
                 sdk.close()
             finally:
@@ -172,6 +177,7 @@ class SystemCommands(SettingsCommands):
         self._refuse_while_acquiring("ERASE")
         if self.state is not State.disconnected:
             sdk = self.sdk
+            self.recent_frames.forget()
             # What the next series may use, and all that the last one has.
             sdk.clear(min(max(self.values["frames"] + 1, self.values["frames_read"]), sdk.ring))
         self._erase()
