@@ -9,7 +9,8 @@ class NotKept(LookupError):  # noqa: N818
     def __init__(self, why: str, kept: range) -> None:
         """`kept`: those that can be asked for, numbers from 0."""
         self.kept = kept
-        super().__init__(f"{why}; {'there are none' if not kept else f'there are {spell(kept)}'}, counted from 1")
+        there = f"there are {spell(kept)}, counted from 1" if kept else "there are none"
+        super().__init__(f"{why}; {there}")
 
 
 def spell(frames: range) -> str:

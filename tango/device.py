@@ -7,15 +7,19 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
-from tango import AttrQuality, AutoTangoAllowThreads, DevFailed, DevState, Except
+from tango import AttrQuality, AutoTangoAllowThreads, DevState
 from tango.server import Device, attribute, command
 
 from xsp3ioc.stream.commands import Put
 from xsp3ioc.stream.life import State
 from xsp3ioc.stream.parameter import Index, Parameter
+from xsp3ioc.stream.recent_frames import RecentFrames
+from xsp3ioc.stream.window_counts import WindowCounts
 from xsp3ioc.tango.events import Events
+from xsp3ioc.tango.read_commands import ReadCommands
+from xsp3ioc.tango.refusal import refuse
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +47,8 @@ class Core(Protocol):
     state: State
     channels: int
     values: dict[str, Any]
+    window_counts: WindowCounts
+    recent_frames: RecentFrames
 
     def get(self, name: str, index: Index = None) -> Any:
         """Return a value as it is now."""
@@ -54,7 +60,7 @@ class Core(Protocol):
         """Have every change told, from any thread."""
 
 
-class Xspress3DS(Device):
+class Xspress3DS(ReadCommands, Device):
     """An Xspress3 X-ray detector.
 
     Tango serializes what clients ask of it (BY_DEVICE): with NO_SYNC a read of an attribute and an event of it would
@@ -72,6 +78,7 @@ class Xspress3DS(Device):
         super().init_device()
         for name in ("State", "Status"):
             self._announce_events(name)
+        self.serve_counts()
 
     def initialize_dynamic_attributes(self) -> None:
         """Make an attribute of each of the core's parameters."""
@@ -170,11 +177,3 @@ def _wait(name: str, put: Put, ended: Future[None], deadline: float) -> None:
             raise  # it is the core's
         what = "is withdrawn" if put.cancel() else "goes on"
         raise TimeoutError(f"{name} has waited {PATIENCE} s for the commands before it and {what}") from None
-
-
-def refuse(error: Exception, name: str) -> NoReturn:
-    """Raise DevFailed: its reason is the kind of the error, its description the error's words."""
-    if isinstance(error, DevFailed):
-        raise error
-    Except.throw_exception(type(error).__name__, str(error), f"Xspress3DS.{name}")
-    raise error  # not reached: PyTango has raised

@@ -23,6 +23,7 @@ def make_detector(configuration: Configuration, library: Library) -> Detector:
         )
     except OSError as error:
         raise ConfigurationError(str(error)) from None
+    detector.window_counts.enabled = server.return_counters
     try:
         for name, value in ({"config_path": hardware.settings} | configuration.parameters).items():
             _put_first(detector, name, value)

@@ -43,6 +43,8 @@ class Serve(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     tango: str = ""
     """Name of the Tango device to serve too."""
     tango_port: int = 10123
+    return_counters: bool = False
+    """Keep the window counts of every frame of a series, for Tango's commands that return them."""
     pool: int = 1024
     """MiB of memory for frames that wait for the file or a subscriber."""
     fsync: float = 0.0
