@@ -109,6 +109,8 @@ class SettingsCommands(ArrayCommands, ChannelCommands):
                 "dtc_window_offset": [of.in_window_offset for of in dead_times],
             }
         )
+        self.renew("window1")
+        self.renew("window2")
 
     # directories
 

@@ -37,6 +37,7 @@ class Walked:
     def __init__(self, parameter: Parameter, channels: int) -> None:
         self.parameter = parameter
         self.name = parameter.attribute
+        self.writable = parameter.writable
         self.rows = [channels] if parameter.per_channel else []
         if parameter.per:
             self.rows.append(SLOTS[parameter.per])

@@ -81,10 +81,10 @@ class Xspress3DS(ReadCommands, Device):
         self.serve_counts()
 
     def initialize_dynamic_attributes(self) -> None:
-        """Make an attribute of each of the core's parameters."""
+        """Make an attribute of each of the core's parameters, and those of each channel."""
         for name, walked in self.events.attributes.items():
             access: dict[str, Any] = {"fget": self.read_walked}
-            if walked.parameter.writable:
+            if walked.writable:
                 access["fset"] = self.write_walked
             self.add_attribute(attribute(**walked.declaration(), **access))
             self._announce_events(name)

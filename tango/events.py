@@ -17,6 +17,7 @@ from tango import AttrQuality, DevState
 
 from xsp3ioc.stream.parameter import Severity, Update
 from xsp3ioc.tango.attributes import Walked, walk
+from xsp3ioc.tango.channel_attributes import OfChannel, channel_attributes
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,13 @@ class Events:
         """`find_device`: the device that is served now, or DevFailed; `state`: its state, asked with each change."""
         self._core, self._find_device, self._state = core, find_device, state
         self.walked = walk(core.parameters.values(), core.channels)
-        self.attributes = {walked.name: walked for walked in self.walked.values()}
+        of_channels = channel_attributes(core.parameters, core.channels)
+        self.attributes: dict[str, Walked | OfChannel] = {walked.name: walked for walked in self.walked.values()}
+        self.attributes |= {part.name: part for part in of_channels}
+        self._of_channels: dict[str, list[OfChannel]] = {}
+        """What shows a parameter channel by channel, by the one that changes last."""
+        for part in of_channels:
+            self._of_channels.setdefault(part.kind.sources[-1], []).append(part)
         self.stamps: dict[str, tuple[float, AttrQuality]] = {}
         """Time, s since 1970, and quality of the last change of each parameter."""
         self._changes: SimpleQueue[tuple[Update, DevState | None] | None] = SimpleQueue()
@@ -52,6 +59,8 @@ class Events:
         self._new_device = True
         self._values: dict[str, Any] = {}
         """What was pushed last; a list, or an array of our own, where the core may change one element of it."""
+        self._parts: dict[str, Any] = {}
+        """The same of attributes of one channel."""
         self._shown: dict[str, Any] = {}
         """The same of State and Status."""
         self._over = threading.Event()
@@ -125,10 +134,15 @@ class Events:
         known = walked is not None and self._is_new(walked, update)
         if self._new_device:
             self._new_device = False
-            for one in self.walked.values():
+            for one in self.attributes.values():
                 self._set(device, one)
-        if walked is None or not known:
-            return
+        if walked is not None and known:
+            self._push_value(device, walked, update)
+        for part in self._of_channels.get(update.name, ()):
+            if update.covers(part.channel) and self._is_new_part(part):
+                self._push_value(device, part, update)
+
+    def _push_value(self, device: Any, walked: Walked | OfChannel, update: Update) -> None:
         self._set(device, walked)
         attribute = device.get_device_attr().get_attr_by_name(walked.name)
         pushes = []
@@ -141,14 +155,16 @@ class Events:
             for push in pushes:
                 push(walked.name, value, update.time, QUALITIES[update.severity])
 
-    def _set(self, device: Any, walked: Walked) -> None:
+    def _set(self, device: Any, walked: Walked | OfChannel) -> None:
         """Have Tango show what is set, whoever has set it, as what was written last."""
-        if walked.parameter.writable:
+        if walked.writable:
             with tango.AutoTangoMonitor(device):
                 device.get_device_attr().get_w_attr_by_name(walked.name).set_write_value(self._value(walked))
 
-    def _value(self, walked: Walked) -> Any:
+    def _value(self, walked: Walked | OfChannel) -> Any:
         """Return its value at the change that is being pushed; a derived one's of now."""
+        if isinstance(walked, OfChannel):
+            return walked.shown(self._values)
         name = walked.parameter.name
         return walked.read(self._core) if walked.parameter.derived else walked.shown(self._values[name])
 
@@ -174,6 +190,13 @@ class Events:
         old[index] = update.value
         return True
 
+    def _is_new_part(self, part: OfChannel) -> bool:
+        if part.is_array:
+            return True
+        old, value = self._parts.get(part.name), self._value(part)
+        self._parts[part.name] = value
+        return not _equal(old, value)
+
     def _push_built_in(self, device: Any, name: str, value: Any) -> None:
         if self._shown.get(name) != value:
             self._shown[name] = value
@@ -188,4 +211,4 @@ def _own(walked: Walked, value: Any) -> Any:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    return np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other
+    return np.array_equal(one, other) if isinstance(other, np.ndarray) else one == other
