@@ -29,7 +29,7 @@ from xsp3ioc.receivers.receiver import Receiver
 from xsp3ioc.sdk import EmulatorSettings, expected_frames
 from xsp3ioc.stream.messages import Block, SeriesEnd
 
-WHAT = ("throughput", "responses", "rois", "arming", "memory", "rate")
+WHAT = ("throughput", "responses", "rois", "arming", "memory", "rate", "tango")
 console = Console(highlight=False, width=120)
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -139,15 +139,15 @@ class Bench:
 
 
 @contextmanager
-def bench(pace: str, channels: int = 4) -> Iterator[Bench]:
-    """Start a server whose emulator runs at `pace`."""
+def bench(pace: str, channels: int = 4, *arguments: str) -> Iterator[Bench]:
+    """Start a server whose emulator runs at `pace`, with further `arguments`."""
     with tempfile.TemporaryDirectory(dir=memory_directory()) as directory:
         config = Path(directory) / "bench.toml"
         config.write_text(
             f'[detector]\nchannels = {channels}\ncards = {-(-channels // 8)}\n'
             f'[emulator]\npace = "{pace}"\n[parameters]\nexposure_time = 0.001\n'
         )
-        with EmulatedServer("--config", str(config)) as server, Client(server.environment) as client:
+        with EmulatedServer("--config", str(config), *arguments) as server, Client(server.environment) as client:
             deadline = time.monotonic() + 10
             while not client.get(f"{server.detector_prefix}CONNECTED"):
                 assert time.monotonic() < deadline
@@ -304,6 +304,10 @@ def main() -> None:
     if "rate" in wanted:
         for recorded in (False, True):
             highest_rate(5 if options.quick else 60, recorded)
+    if "tango" in wanted:
+        import tango_calls  # it needs PyTango, and this module
+
+        tango_calls.run_all(options.quick)
 
 
 if __name__ == "__main__":
