@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import re
 import signal
 import socket
@@ -12,14 +14,23 @@ import time
 import uuid
 from pathlib import Path
 
+# Below those that a system hands out to whoever asks for any, and some for each of the processes that run tests: what
+# was free a moment ago is so when the server binds it.
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_ports = itertools.cycle(random.SystemRandom().sample(range(20_000 + _worker % 16, 32_000, 16), 750))
+
 
 def free_port() -> int:
-    """A port that nobody had a moment ago, for TCP and UDP."""
-    with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        port = tcp.getsockname()[1]
-        udp.bind(("127.0.0.1", port))
-        return port
+    """A port that nobody has, for TCP and UDP; another one each time."""
+    for port in itertools.islice(_ports, 750):
+        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind(("127.0.0.1", port))
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("every port that the tests may have is taken")
 
 
 def toml(tables: dict[str, dict]) -> str:

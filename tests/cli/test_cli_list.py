@@ -71,7 +71,7 @@ def test_some_of_them(braced, tmp_path, pattern, names):
 def test_a_line_says_what_it_is(braced, tmp_path):
     (line,) = listed(braced, tmp_path, "*:NumImages")
     assert line.split(maxsplit=3) == [f"{PREFIX}{R}NumImages", "longout", "rw", "Frames per series"]
-    heading, row = listed(braced, tmp_path, "*:TriggerMode", "--format", "tsv")
+    heading, row = listed(braced, tmp_path, f"*{R}TriggerMode", "--format", "tsv")
     cells = dict(zip(heading.split("\t"), row.split("\t"), strict=True))
     assert (cells["record_type"], cells["native"], cells["access"]) == ("mbbo", "ENUM", "rw")
     assert cells["choices"].split("|")[1] == "Internal"

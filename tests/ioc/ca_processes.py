@@ -6,10 +6,11 @@ import multiprocessing
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
+
+from server_process import free_port
 
 TOY = Path(__file__).with_name("toy_server.py")
 PATIENCE = 60
@@ -90,9 +91,3 @@ def _work(pipe, environment, function, arguments):
     pipe.close()
     # libca's threads do not always let a process end.
     os._exit(0)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]

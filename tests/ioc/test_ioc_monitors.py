@@ -14,7 +14,8 @@ import time
 import numpy as np
 import pytest
 from ca_clients import ECA_NORMAL, Put, pvs, wait_until
-from ca_processes import Client, Toy, free_port
+from ca_processes import Client, Toy
+from server_process import free_port
 
 
 def without_first(values):
