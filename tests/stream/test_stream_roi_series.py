@@ -6,7 +6,7 @@ from stream_core import running_core
 
 from xsp3ioc.sdk import Faults
 from xsp3ioc.sdk.emulator.faults import Picked
-from xsp3ioc.stream.blocks import Block
+from xsp3ioc.stream.blocks import FRAME_DTYPE, Block
 from xsp3ioc.stream.heading import make_header
 from xsp3ioc.stream.messages import decode_from_server, encode
 from xsp3ioc.stream.rois import STATISTICS
@@ -69,7 +69,7 @@ def test_the_last_frame_is_shown_before_the_end(core):
     for name in (*(f"roi_{name}" for name in STATISTICS), *(f"roi_series_{name}" for name in STATISTICS), "mca_sum"):
         assert core.last(name) < over, name
     assert core.said("roi_series_points")[-1].value == [1] * 4
-    assert {update.time for update in core.said("roi_total")[1:]} == {core.detector.latest.frames["time"][0]}
+    assert {update.time for update in core.said("roi_total")[1:]} == {core.detector.latest_frame[1].frames["time"][0]}
 
 
 def test_a_point_per_frame_and_the_next_series_goes_on(core):
@@ -88,7 +88,7 @@ def test_a_point_per_frame_and_the_next_series_goes_on(core):
                 np.testing.assert_allclose(found, frames[:, channel, slot, kind], err_msg=name)
         assert core.get("roi_series_total", (channel, 5)).tolist() == [0] * 120
     times = core.get("roi_series_times", (2, 3)) + 631152000
-    assert times[-1] == pytest.approx(core.detector.latest.frames["time"][-1], abs=1e-6)
+    assert times[-1] == pytest.approx(core.detector.latest_frame[1].frames["time"][-1], abs=1e-6)
     assert (np.diff(times) > 0).all()
     core.acquire(60)
     assert core.get("roi_series_points") == [150] * 4
@@ -311,7 +311,7 @@ def test_frames_in_no_block_have_their_points_too(core):
     core.set(roi_series_control=0, scaler_series_control=0)
     header = make_header(1, core.detector.values, core.detector.parameters, None, 12.5e-9, True)
     mca, scalers = core.frames(20)
-    frames = np.zeros(20, core.detector._shown_block().frames.dtype)
+    frames = np.zeros(20, FRAME_DTYPE)
     for analysis in core.detector._analyses:
         analysis.begin(header)
         for part in (slice(0, 6), slice(9, 14)):
