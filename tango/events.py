@@ -21,8 +21,9 @@ from xsp3ioc.tango.channel_attributes import OfChannel, channel_attributes
 
 log = logging.getLogger(__name__)
 
-WAITING = 10_000
-"""Events that wait for a slow client before Tango drops some; its own 1000 are full after one storm of commands."""
+WAITING = 5_000
+"""Events that wait for a slow client before Tango drops some; its own 1000 are full after one storm of commands. More
+would be much memory for a client that stands still: a spectrum of each channel ten times a second."""
 QUALITIES = {
     Severity.good: AttrQuality.ATTR_VALID,
     Severity.minor: AttrQuality.ATTR_WARNING,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 import pytest
@@ -76,6 +77,20 @@ def test_no_event_is_lost_in_a_storm_of_commands(pair, listener, stormer, change
         events = values(listener.heard(kind, name, last))
         assert events[0] == each * 10 + 7, "the value at the time of the subscription"
         assert events[1:] == list(range(1, last + 1)), (kind, name)
+
+
+def test_events_wait_for_a_client_that_stands_still(pair, listener):
+    last = 3_000
+    assert pair.tango.write("roi_min_x", [[0] * 48] * 4) == ()
+    listener.listen("change", "roi_min_x")
+    listener.signal(signal.SIGSTOP)
+    for first in range(1, last + 1, CHUNK):
+        pair.ca.throw("MCA1ROI:1:MinX", list(range(first, first + CHUNK - 1)))
+        pair.ca.put("MCA1ROI:1:MinX", first + CHUNK - 1)
+    listener.signal(signal.SIGCONT)
+    heard = values(listener.heard("change", "roi_min_x", [[last, *[0] * 47], *[[0] * 48] * 3]))
+    # Tango by itself keeps 1000, and what fits into the sockets.
+    assert [rois[0][0] for rois in heard] == list(range(last + 1))
 
 
 def test_a_series_is_told_in_order(pair, listener):

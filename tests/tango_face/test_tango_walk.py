@@ -18,8 +18,8 @@ from xsp3ioc.stream.parameter import parameters
 
 CHANNELS = 2
 PARAMETERS = parameters(Declared)
-HANG = 2.0
-"""Seconds that saving the settings takes; less than the patience of a write."""
+HANG = 3.5
+"""Seconds that saving the settings takes; more than the patience of a write."""
 LONG = 50.0
 """Seconds of an exposure that does not end by itself."""
 
@@ -306,12 +306,16 @@ def test_others_are_answered_while_writes_wait(pair, other, tmp_path):
     assert pair.tango.values("frames", "nFramesAcquired")[0] == 50
     assert pair.tango.run("Stop") == ""
     answered = time.monotonic() - begun
-    # Behind the other: done, and answered, when that is.
-    assert pair.tango.write("frames", 51) == ()
+    # Behind the other: it never begins.
+    withdrawn = pair.tango.write("frames", 51)
     waited = time.monotonic() - begun
-    assert other.answer() == ()
+    assert withdrawn == ("TimeoutError", "frames has waited 2.5 s for the commands before it and is withdrawn")
+    reason, words = other.answer()
+    assert (reason, words.rpartition(" and ")[2]) == ("TimeoutError", "goes on")
     assert answered < waited / 3
-    assert pair.tango.value("frames") == 51
+    pair.server.wait_for_log("SAVE_SETTINGS = 1 Save")
+    assert pair.tango.write("exposures", 1) == ()  # all before it is done
+    assert pair.tango.value("frames") == 50
 
 
 def test_a_restarted_device_has_its_attributes(pair):
