@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from xsp3ioc.receivers.compression import FILTERS, Filter, Spectra, compressed, threads
 from xsp3ioc.receivers.rows import write_rows
-from xsp3ioc.stream.messages import Block, Capture
+from xsp3ioc.stream.messages import Block, Capture, Packed, join
 
 CHUNK_BYTES = 1 << 20
 """Spectra per chunk, uncompressed; more or less costs speed."""
@@ -69,9 +69,42 @@ class Chunks:
         # Frames of the chunk that is not full yet lie in `_part`; `_part_flushed` of them are in the file.
         self._part = np.zeros((per_chunk, *shape), dtype)
         self._part_flushed = 0
+        self._tail: list[Packed] = []
+        """Frames of it that came compressed and are not in `_part` yet: all that it has, then."""
+
+    def takes_packed(self, spectra: Packed) -> bool:
+        """Whether spectra that come compressed are written as they are."""
+        return self._compress is FILTERS["bslz4"]({})[0] and spectra.divisible
+
+    def append_packed(self, spectra: Packed) -> None:
+        """Add compressed spectra: their bytes are the file's."""
+        if (offset := self.frames % self._per_chunk) and not self._tail:
+            # The begin of this chunk is there as counts.
+            part = min(len(spectra), self._per_chunk - offset)
+            self.append(spectra.frames(0, part).counts)
+            if part == len(spectra):
+                return
+            spectra, offset = spectra.frames(part, len(spectra)), 0
+        first, start = self.frames - offset, 0
+        while start < len(spectra):
+            stop = min(len(spectra), start + self._per_chunk - offset)
+            self._tail.append(spectra.frames(start, stop))
+            self.frames += stop - start
+            offset, start = offset + stop - start, stop
+            if offset == self._per_chunk:
+                self._write_chunk(first, join(self._tail), offset)
+                self._tail.clear()
+                first, offset = self.frames, 0
+
+    def _settle(self) -> None:
+        """Have what there is of a chunk as counts, whatever it came as."""
+        if self._tail:
+            np.concatenate([piece.counts for piece in self._tail], out=self._part[: self.frames % self._per_chunk])
+            self._tail.clear()
 
     def append(self, mca: Spectra) -> None:
         """Add the spectra of a block, (frames, channels, bins); OSError as the file system has it."""
+        self._settle()
         offset = self.frames % self._per_chunk
         first = self.frames - offset
         part = min(len(mca), self._per_chunk - offset) if offset else 0
@@ -87,6 +120,7 @@ class Chunks:
 
     def skip(self, frames: int) -> None:
         """Leave room for `frames` frames that are missing: they read as zeros."""
+        self._settle()
         offset = self.frames % self._per_chunk
         part = min(frames, self._per_chunk - offset) if offset else 0
         if part:
@@ -100,6 +134,7 @@ class Chunks:
 
     def flush(self) -> None:
         """Write the chunk that is not full, and trim the dataset to the frames there are."""
+        self._settle()
         self._resize(self.frames)
         offset = self.frames % self._per_chunk
         if offset > self._part_flushed:
@@ -160,7 +195,10 @@ class SpectraFile:
 
     def append(self, block: Block) -> None:
         """Add the spectra of a block; OSError as the file system has it."""
-        self._raw.append(block.mca)
+        if isinstance(block.spectra, Packed) and self._raw.takes_packed(block.spectra):
+            self._raw.append_packed(block.spectra)
+        else:
+            self._raw.append(block.mca)
         if self._corrected is not None:
             self._corrected.append(block.mca * block.factors[..., np.newaxis])
 

@@ -7,8 +7,8 @@ import os
 import sys
 import time
 
-from xsp3ioc.receivers.receiver import Receiver, RefusedError
-from xsp3ioc.stream.messages import Block, Header, SeriesEnd
+from xsp3ioc.receivers.receiver import COMPRESSION_HELP, Receiver, RefusedError
+from xsp3ioc.stream.messages import COMPRESSIONS, Block, Header, SeriesEnd
 
 INTERVAL = 0.5
 """s between lines, at least."""
@@ -81,9 +81,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--connect", default="tcp://127.0.0.1:9999", metavar="ADDRESS", help="the server's data socket")
     parser.add_argument("--name", default=f"xsp3-print-{os.getpid()}", help="how the server shall call this receiver")
     parser.add_argument("--count", type=int, default=0, metavar="SERIES", help="end after so many series")
+    parser.add_argument("--compression", choices=COMPRESSIONS, default="", help=COMPRESSION_HELP)
     options = parser.parse_args(arguments)
     try:
-        with Receiver(options.connect, options.name) as receiver:
+        with Receiver(options.connect, options.name, compression=options.compression) as receiver:
             missing = show(receiver, options.count)
     except KeyboardInterrupt:
         return 0

@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator
 from types import TracebackType
 
+import numpy as np
 import zmq
+from numpy.typing import NDArray
 from zmq.utils.monitor import recv_monitor_message
 
 from xsp3ioc.stream.messages import (
@@ -21,6 +23,7 @@ from xsp3ioc.stream.messages import (
     Header,
     Hello,
     Image,
+    Packed,
     Ping,
     ProtocolError,
     Refused,
@@ -45,6 +48,9 @@ MOST_MISSING = 1 << 24
 """Frames that may be missing one after the other; a number beyond that is none: every missing frame gets a place."""
 
 
+COMPRESSION_HELP = "of the spectra on their way (default: as the server has it)"
+
+
 class RefusedError(ConnectionError):
     """The server does not take this receiver; trying again is of no use."""
 
@@ -64,12 +70,18 @@ def part_of(block: Block, skip: int, frames: int) -> Block:
     return Block(
         block.series_id,
         block.first + skip,
-        block.mca[part],
+        _part_of_spectra(block.spectra, part),
         block.scalers[part],
         block.factors[part],
         block.frames[part],
         attributes=block.attributes,
     )
+
+
+def _part_of_spectra(spectra: NDArray[np.uint32] | Packed, part: slice) -> NDArray[np.uint32] | Packed:
+    if not isinstance(spectra, Packed):
+        return spectra[part]
+    return spectra.frames(part.start, part.stop) if spectra.divisible else spectra.counts[part]
 
 
 class Receiver:
@@ -90,8 +102,11 @@ class Receiver:
         token: str = "",
         library: str = "",
         pool: memoryview = NO_POOL,
+        compression: str = "",
     ) -> None:
-        """`token`, `library` (HDF5's version) and `pool`, the server's memory, are for its own writer.
+        """`compression` of the spectra on their way: none, bslz4, or as the server has it.
+
+        `token`, `library` (HDF5's version) and `pool`, the server's memory, are for its own writer.
 
         A block in that memory is only valid until the next event is asked for.
         """
@@ -108,7 +123,7 @@ class Receiver:
         """Why the last of them was not."""
         self.late = False
         """The running series may have begun before this receiver had joined."""
-        self._hello = encode(Hello(name=name, credit=credit, token=token, library=library))
+        self._hello = encode(Hello(name=name, credit=credit, token=token, library=library, compression=compression))
         self._owed = 0
         self._series: tuple[int, float] | None = None
         self._next = 0

@@ -22,10 +22,11 @@ from pathlib import Path  # noqa: E402
 from xsp3ioc.receivers.durability import Durability  # noqa: E402
 from xsp3ioc.receivers.facts import HDF5  # noqa: E402
 from xsp3ioc.receivers.nexus import abandoned  # noqa: E402
-from xsp3ioc.receivers.receiver import NO_POOL, Receiver, RefusedError  # noqa: E402
+from xsp3ioc.receivers.receiver import COMPRESSION_HELP, NO_POOL, Receiver, RefusedError  # noqa: E402
 from xsp3ioc.receivers.recording import Recording  # noqa: E402
 from xsp3ioc.receivers.remote import TEMPLATE, RemoteRecording  # noqa: E402
 from xsp3ioc.receivers.series_table import NOT_TOLD, STOPPED  # noqa: E402
+from xsp3ioc.stream.messages import COMPRESSIONS  # noqa: E402
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--part-gb", type=float, default=0.0, metavar="GB", help="size of a part of a longer file (as the server's)"
     )
+    parser.add_argument("--compression", choices=COMPRESSIONS, default="", help=COMPRESSION_HELP)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("-v", "--verbose", action="store_true", help="say more")
     options = parser.parse_args(arguments)
@@ -163,7 +165,7 @@ def _program(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
             options.root, options.template, lambda line: print(line, flush=True), Durability(options.fsync),
             options.part_frames, int(options.part_gb * 1e9),
         )  # fmt: skip
-        receiver = Receiver(options.connect, options.name, credit=CREDIT)
+        receiver = Receiver(options.connect, options.name, credit=CREDIT, compression=options.compression)
     except ValueError as error:
         parser.error(str(error))
     with receiver:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.stream.attributes import Value
+from xsp3ioc.stream.bslz4 import Packed
 
 EPICS_EPOCH = 631152000.0
 """When EPICS' time begins, s since 1970."""
@@ -36,8 +37,8 @@ class Block:
 
     series_id: int
     first: int
-    mca: NDArray[np.uint32]
-    """(frames, channels, bins), counts."""
+    spectra: NDArray[np.uint32] | Packed
+    """`mca`, or what it is decoded from."""
     scalers: NDArray[np.uint32]
     """(frames, channels, 9)."""
     factors: NDArray[np.float64]
@@ -52,6 +53,11 @@ class Block:
     def __len__(self) -> int:
         """Return the number of frames."""
         return len(self.frames)
+
+    @property
+    def mca(self) -> NDArray[np.uint32]:
+        """(frames, channels, bins), counts; ValueError if they came compressed and cannot be decoded."""
+        return self.spectra.counts if isinstance(self.spectra, Packed) else self.spectra
 
     @property
     def end(self) -> int:

@@ -21,7 +21,7 @@ from xsp3ioc.stream.commands import WATCHDOG
 from xsp3ioc.stream.connection import System
 from xsp3ioc.stream.energies import Energies
 from xsp3ioc.stream.life import State
-from xsp3ioc.stream.messages import Block
+from xsp3ioc.stream.messages import NONE, Block
 from xsp3ioc.stream.monitor_answers import MonitorAnswers
 from xsp3ioc.stream.monitor_socket import MonitorSocket
 from xsp3ioc.stream.parameter import Severity
@@ -56,6 +56,8 @@ class Places:
     listen: str = "127.0.0.1"
     data_port: int = 9999
     monitor_port: int = 9998
+    compression: str = NONE
+    """Of the spectra on the data socket."""
 
 
 class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerAttributes, Energies):
@@ -85,6 +87,7 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
                 token,
                 lambda report: self.recorder.hear(report),
                 self._show_subscribers,
+                places.compression,
             )
             try:
                 endpoint = f"tcp://{places.listen}:{places.monitor_port or '*'}"

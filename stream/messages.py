@@ -16,7 +16,7 @@ The server's socket is a ROUTER; a receiver is a DEALER that says `hello`, and r
     written, opened, closed, failed        (reports of the server's own writer only)
 
 Parts of an `image` of n frames, c channels, b bins:
-    1 spectra   `type`   (n, c, b)  counts per bin; as they are, or n chunks if `compression` says so
+    1 spectra   `type`   (n, c, b)  counts per bin; as they are, or as an HDF5 chunk if `compression` says so
     2 scalers   uint32   (n, c, 9)  in the order of the hardware, ticks and counts
     3 factors   float64  (n, c)     dead-time correction, ClockTicks / (ClockTicks - dead ticks)
     4 frames    FRAME_DTYPE (n,)    time, markers and status of each frame
@@ -48,6 +48,9 @@ from xsp3ioc.stream.blocks import SCALERS as SCALERS
 from xsp3ioc.stream.blocks import Block as Block
 from xsp3ioc.stream.blocks import FrameStatus as FrameStatus
 from xsp3ioc.stream.blocks import frame_bytes, lay_out
+from xsp3ioc.stream.bslz4 import Packed as Packed
+from xsp3ioc.stream.bslz4 import divisible as divisible
+from xsp3ioc.stream.bslz4 import join as join
 from xsp3ioc.stream.orders import MOST_PARTS as MOST_PARTS
 from xsp3ioc.stream.orders import Capture as Capture
 from xsp3ioc.stream.orders import CaptureEnd as CaptureEnd
@@ -64,6 +67,8 @@ from xsp3ioc.stream.orders import row_bytes as row_bytes
 
 PROTOCOL = "xsp3ioc"
 VERSION = 1
+COMPRESSIONS = NONE, BSLZ4 = ("none", "bslz4")
+"""Of the spectra of a block: as they are, or as HDF5's bitshuffle filter with LZ4 makes them a chunk."""
 EVENT_WIDTH, LIBRARY = DEAD_TIME_MODELS = ("Event Width", "Library")
 """How dead-time factors are made: by the event-width formula, or by the vendor's library."""
 
@@ -78,6 +83,8 @@ class Hello(Message, tag="hello"):
     """Known to the server's own writer only; its reports are believed."""
     library: str = ""
     """Version of the HDF5 library that a writer has."""
+    compression: str = ""
+    """Of the spectra, one of `COMPRESSIONS`; empty: as the server has it."""
 
 
 class Credit(Message, tag="credit"):
@@ -164,6 +171,7 @@ class Image(Message, tag="image"):
     shape: tuple[int, int, int]
     type: str = "uint32"
     compression: str = "none"
+    """Of the spectra, one of `COMPRESSIONS`."""
     shared: tuple[int, int] | msgspec.UnsetType = msgspec.UNSET
     """For the server's own writer, which gets no other parts: where the block lies in the server's memory (bytes from
     its begin), and for how many frames it was laid out. It stays there until its credit is returned."""
@@ -253,15 +261,18 @@ def image_of(block: Block, msg_number: int, attributes: dict[str, Value] | None 
 def block_from_parts(image: Image, parts: Sequence[Any]) -> Block:
     """Block whose arrays lie over `parts` (buffers 1..4 of a message, not copied); ProtocolError if sizes disagree."""
     frames, channels, bins = image.shape
-    if image.type != "uint32" or image.compression != "none":
-        raise ProtocolError(f"spectra of type {image.type}, compression {image.compression}: only uint32, none")
+    if image.type != "uint32" or image.compression not in COMPRESSIONS:
+        known = f"uint32 and {', '.join(COMPRESSIONS)}"
+        raise ProtocolError(f"spectra of type {image.type}, compression {image.compression}: known are {known}")
     if len(parts) != 4:
         raise ProtocolError(f"image of {1 + len(parts)} parts: it has 5")
     try:
         return Block(
             image.series_id,
             image.frame,
-            np.frombuffer(parts[0], "<u4").reshape(frames, channels, bins),
+            Packed.from_chunk(memoryview(parts[0]), image.shape)
+            if image.compression == BSLZ4
+            else np.frombuffer(parts[0], "<u4").reshape(frames, channels, bins),
             np.frombuffer(parts[1], "<u4").reshape(frames, channels, SCALERS),
             np.frombuffer(parts[2], "<f8").reshape(frames, channels),
             np.frombuffer(parts[3], FRAME_DTYPE).reshape(frames),

@@ -15,6 +15,8 @@ from typing import Any
 import zmq
 
 from xsp3ioc.stream.messages import (
+    COMPRESSIONS,
+    NONE,
     VERSION,
     Block,
     Closed,
@@ -31,6 +33,7 @@ from xsp3ioc.stream.messages import (
     decode_from_receiver,
     encode,
 )
+from xsp3ioc.stream.packing import Packer
 from xsp3ioc.stream.subscribers import MOST_CREDIT, Audience, Item, Subscriber, Subscribers
 
 log = logging.getLogger(__name__)
@@ -159,10 +162,12 @@ class DataSocket(ServedSocket):
         token: str = "",
         on_report: Callable[[Report], None] = lambda report: None,
         on_change: Callable[[str], None] = lambda text: None,
+        compression: str = NONE,
     ) -> None:
         """`on_report` hears the reports of the writer that knows `token`, `on_change` that somebody came or went.
 
         Both are called from the socket's thread and must not wait; `on_change` says in words what was lost, if so.
+        `compression` is that of the spectra for those who ask for none in particular.
         """
         # Mandatory: sending to one who is gone is an error, not silence. No mark of its own: credit bounds what is
         # on its way. Heartbeats find dead hosts only.
@@ -178,6 +183,10 @@ class DataSocket(ServedSocket):
         self._token = token
         self._on_report = on_report
         self._on_change = on_change
+        self._compression = compression
+        self._packer = Packer()
+        if compression != NONE:
+            self._packer.prepare()
         self._probing = False
         self._complaints = _Complaints()
         self.subscribers = Subscribers()
@@ -210,7 +219,8 @@ class DataSocket(ServedSocket):
 
     def _send(self, subscriber: Subscriber) -> None:
         while (item := subscriber.next()) is not None:
-            if not self._send_parts(subscriber, subscriber.parts(item)):
+            packed = self._packer.parts(item) if subscriber.compressed else None
+            if not self._send_parts(subscriber, packed or subscriber.parts(item)):
                 return
 
     def _send_parts(self, subscriber: Subscriber, parts: list[Any]) -> bool:
@@ -259,8 +269,14 @@ class DataSocket(ServedSocket):
             raise ProtocolError(f"version {hello.version}: this server speaks {VERSION}")
         if hello.credit < 1:
             raise ProtocolError(f"credit {hello.credit} is below 1")
+        compression = hello.compression or self._compression
+        if compression not in COMPRESSIONS:
+            raise ProtocolError(f"compression {compression[:64]!r}: it may be {', '.join(COMPRESSIONS)}")
         writer = bool(self._token) and hmac.compare_digest(hello.token.encode(), self._token.encode())
         credit = min(hello.credit, MOST_CREDIT)
-        self.subscribers.join(Subscriber(identity, hello.name[:64], credit, writer, hello.library[:24]))
+        compressed = compression != NONE and not writer
+        if compressed:
+            self._packer.prepare()
+        self.subscribers.join(Subscriber(identity, hello.name[:64], credit, writer, hello.library[:24], compressed))
         log.info("Subscriber %r joined the data socket", hello.name[:64])
         self._on_change("")

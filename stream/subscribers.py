@@ -62,6 +62,8 @@ class Subscriber:
     """The server's own file writer: never cut off, and it finds blocks in our memory instead of getting them."""
     library: str = ""
     """Version of the HDF5 library that a writer has."""
+    compressed: bool = False
+    """Its spectra are compressed."""
     flight: deque[Block] = field(default_factory=deque)
     """Blocks that the writer looks at in our memory; each credit lets one go."""
     queue: deque[Item] = field(default_factory=deque)

@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ca-port", type=int, metavar="PORT", help="Channel Access port (default 5064)")
     parser.add_argument("--data-port", type=int, metavar="PORT", help="data stream (default 9999; 0: any free one)")
     parser.add_argument("--monitor-port", type=int, metavar="PORT", help="monitor socket (default 9998; 0: any)")
+    parser.add_argument(
+        "--stream-compression", choices=("none", "bslz4"), help="of the spectra on the data stream (default none)"
+    )
     parser.add_argument("--tango", metavar="DEVICE", help="serve this Tango device too, e.g. test/xspress3/1")
     parser.add_argument("--tango-port", type=int, metavar="PORT", help="its port (default 10123; 0: any free one)")
     parser.add_argument(
@@ -127,7 +130,7 @@ def _run(arguments: list[str]) -> int:
                 configuration.server,
                 (
                     "prefix", "detector_prefix", "listen", "ca_port", "data_port", "monitor_port", "tango",
-                    "tango_port", "log_file", "fsync",
+                    "tango_port", "log_file", "fsync", "stream_compression",
                 ),
             ),
         ):  # fmt: skip

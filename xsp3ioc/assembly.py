@@ -17,10 +17,9 @@ def make_detector(configuration: Configuration, library: Library) -> Detector:
     """Make it, not connected yet; ConfigurationError says what cannot be."""
     hardware, server = configuration.detector, configuration.server
     system = System(library, hardware.connection, configuration.gap)
+    places = Places(server.listen, server.data_port, server.monitor_port, server.stream_compression)
     try:
-        detector = Detector(
-            system, Places(server.listen, server.data_port, server.monitor_port), server.pool << 20, server.fsync
-        )
+        detector = Detector(system, places, server.pool << 20, server.fsync)
     except OSError as error:
         raise ConfigurationError(str(error)) from None
     detector.window_counts.enabled = server.return_counters

@@ -19,6 +19,7 @@ from xsp3ioc.sdk import Connection, EmulatorSettings, GapMode
 
 GAPS = {"25 ns": GapMode.ns25, "200 ns": GapMode.ns200, "500 ns": GapMode.ns500, "1 us": GapMode.us1}
 """Between two frames that the detector times itself."""
+COMPRESSIONS = ("none", "bslz4")
 REPLAY = ("replay", "replay_end")
 """Keys of `[emulator]` that say whose frames it shows, and what comes after the last one: wrap or stop."""
 
@@ -40,6 +41,8 @@ class Serve(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ca_port: int | None = None
     data_port: int = 9999
     monitor_port: int = 9998
+    stream_compression: str = "none"
+    """Of the spectra on the data socket, one of `COMPRESSIONS`; each subscriber may ask for another."""
     tango: str = ""
     """Name of the Tango device to serve too."""
     tango_port: int = 10123
@@ -150,6 +153,10 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
                 raise ConfigurationError(f"{what} = {value} is outside {low}..{high}")
         if hardware.gap not in ("", *GAPS):
             raise ConfigurationError(f"gap = {hardware.gap} is none of {', '.join(GAPS)}")
+        if self.server.stream_compression not in COMPRESSIONS:
+            raise ConfigurationError(
+                f"stream_compression = {self.server.stream_compression} is none of {', '.join(COMPRESSIONS)}"
+            )
         for macro in ("prefix", "detector_prefix"):
             if re.search(r"[\s,]|[^ -~]", name := getattr(self.server, macro)):
                 raise ConfigurationError(f"{macro} = {name!r} cannot begin the name of a record: no spaces or commas")

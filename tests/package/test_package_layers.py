@@ -99,7 +99,7 @@ def test_each_library_has_its_place(path):
         "zmq": folder == "receivers" or identify(path) in ("stream/sockets.py", "stream/monitor_socket.py"),
         "h5py": folder == "receivers" and path.stem in H5PY_MODULES,
         "hdf5plugin": folder == "receivers" and path.stem in H5PY_MODULES,
-        "bitshuffle": folder == "receivers" and path.stem in H5PY_MODULES,
+        "bitshuffle": (folder == "receivers" and path.stem in H5PY_MODULES) or identify(path) == "stream/bslz4.py",
         "matplotlib": identify(path) == "xsp3ioc/picture.py",
         "epics": False,
         "phoebusgen": path.parent.name == "screens",
