@@ -1,6 +1,7 @@
 """Servers with clients and subscribers, all of them real processes."""
 
 import pytest
+import zmq
 from system_rig import Rig
 
 
@@ -25,3 +26,23 @@ def rig(tmp_path_factory):
     rig = Rig(tmp_path_factory.mktemp("rig"))
     yield rig
     assert rig.end() == 0
+
+
+@pytest.fixture
+def peer():
+    """Connect bare sockets."""
+    context = zmq.Context()
+    peers = []
+
+    def connect(kind, endpoint):
+        peer = context.socket(kind)
+        peers.append(peer)
+        peer.setsockopt(zmq.LINGER, 0)
+        peer.setsockopt(zmq.RCVTIMEO, 10_000)
+        peer.connect(endpoint)
+        return peer
+
+    yield connect
+    for peer in peers:
+        peer.close()
+    context.term()

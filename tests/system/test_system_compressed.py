@@ -58,33 +58,26 @@ def test_all_receivers_of_a_server_that_compresses(start_rig, tmp_path, pace, fr
     assert rig.counters() == [frames, frames, frames, 0]
 
 
-def test_each_subscriber_gets_what_it_asks_for(rig):
-    context = zmq.Context()
-    try:
-        wanted = {"": "none", "none": "none", "bslz4": "bslz4"}
-        peers = {compression: context.socket(zmq.DEALER) for compression in (*wanted, "zip")}
-        for compression, peer in peers.items():
-            peer.setsockopt(zmq.LINGER, 0)
-            peer.setsockopt(zmq.RCVTIMEO, 10_000)
-            peer.connect(rig.server.data)
-            hello = {"htype": "hello", "name": f"raw {compression}", "version": 1, "credit": 32}
-            peer.send(json.dumps(hello | {"compression": compression}).encode())
-        assert b"it may be none, bslz4" in peers.pop("zip").recv()
-        rig.ca.wait_for("det1:Subscribers", len(peers))
-        assert rig.acquire(5, 0.01) == ECA_NORMAL
-        mca, _ = expected_frames(rig.settings, 800_000, 0, 5)
-        for compression, peer in peers.items():
-            sizes = []
-            while (parts := peer.recv_multipart()) and json.loads(parts[0])["htype"] != "series_end":
-                head = json.loads(parts[0])
-                if head["htype"] == "image":
-                    assert head["compression"] == wanted[compression]
-                    sizes.append(len(parts[1]) / head["shape"][0])
-                    if wanted[compression] == "none":
-                        count = head["shape"][0]
-                        assert parts[1] == mca[head["frame"] : head["frame"] + count].tobytes()
-            small = wanted[compression] == "bslz4"
-            assert sizes
-            assert all((size < mca[0].nbytes / 5) == small for size in sizes)
-    finally:
-        context.destroy(0)
+def test_each_subscriber_gets_what_it_asks_for(rig, peer):
+    wanted = {"": "none", "none": "none", "bslz4": "bslz4"}
+    peers = {compression: peer(zmq.DEALER, rig.server.data) for compression in (*wanted, "zip")}
+    for compression, dealer in peers.items():
+        hello = {"htype": "hello", "name": f"raw {compression}", "version": 1, "credit": 32}
+        dealer.send(json.dumps(hello | {"compression": compression}).encode())
+    assert b"it may be none, bslz4" in peers.pop("zip").recv()
+    rig.ca.wait_for("det1:Subscribers", len(peers))
+    assert rig.acquire(5, 0.01) == ECA_NORMAL
+    mca, _ = expected_frames(rig.settings, 800_000, 0, 5)
+    for compression, dealer in peers.items():
+        sizes = []
+        while (parts := dealer.recv_multipart()) and json.loads(parts[0])["htype"] != "series_end":
+            head = json.loads(parts[0])
+            if head["htype"] == "image":
+                count = head["shape"][0]
+                assert head["compression"] == wanted[compression]
+                sizes.append(len(parts[1]) / count)
+                if wanted[compression] == "none":
+                    assert parts[1] == mca[head["frame"] : head["frame"] + count].tobytes()
+        small = wanted[compression] == "bslz4"
+        assert sizes
+        assert all((size < mca[0].nbytes / 5) == small for size in sizes)

@@ -103,25 +103,6 @@ def test_a_late_subscriber_gets_the_header_and_the_next_block(rig):
     late.end()
 
 
-@pytest.fixture
-def peer():
-    context = zmq.Context()
-    peers = []
-
-    def connect(kind, endpoint):
-        peer = context.socket(kind)
-        peers.append(peer)
-        peer.setsockopt(zmq.LINGER, 0)
-        peer.setsockopt(zmq.RCVTIMEO, 10_000)
-        peer.connect(endpoint)
-        return peer
-
-    yield connect
-    for peer in peers:
-        peer.close()
-    context.term()
-
-
 HELLO = {"htype": "hello", "name": "x", "version": 1, "credit": 4}
 GARBAGE = [
     [b""],
