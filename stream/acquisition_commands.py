@@ -171,7 +171,8 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
         if series is not None and now - self._shown_at > SHOW and self._showing.acquire(blocking=False):
             self._shown_at = now
             try:
-                self.update_changed({"frames_acquired": series.confirmed})
+                # With the time that the other counters have, so that time does not run back.
+                self.update_changed({"frames_acquired": series.confirmed}, float(block.frames["time"][-1]))
                 self._renew_ready(series)
             finally:
                 self._showing.release()

@@ -27,6 +27,9 @@ class FrameReader(TangoWalker):
         except tango.DevFailed as refused:
             return f"{refused.args[0].reason}: {refused.args[0].desc}"
 
+    def ask_with(self, command, asked):
+        return self._proxy.command_inout(command, asked)
+
     def ask_until_over(self, command, back, length):
         """Ask for the `length` frames that end `back` before the last one, again and again: first frames, answers."""
         import tango

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
-from tango_frames import ReaderPair
+from server_process import free_port
+from system_desk import Desk
+from tango_frames import FrameReader, ReaderPair
 
 COMMANDS = {f"Read{kind}Counts_Window{window}" for kind in ("Raw", "Dtc") for window in (1, 2)}
 CHANNELS = 4
@@ -173,3 +179,22 @@ def test_how_they_are_declared(pair):
     names = pair.tango.names()
     assert all(f"Window{window}_Ch{channel}" in names for window in (1, 2) for channel in range(CHANNELS))
     assert "Window1_Ch4" not in names
+
+
+def test_the_commands_come_and_go_with_init():
+    port = free_port()
+    server = [sys.executable, str(Path(__file__).with_name("tango_switching.py")), "test/switching/1", str(port)]
+    with subprocess.Popen(server, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert any(line.startswith("Ready") for line in iter(process.stdout.readline, ""))
+            desk = Desk(FrameReader, f"tango://127.0.0.1:{port}/test/switching/1#dbase=no")
+            for kept in (False, True, True, False, False, True):
+                desk.ask_with("Keep", kept)
+                assert desk.run("Init") == ""
+                assert desk.commands() & COMMANDS == (COMMANDS if kept else set())
+                for name in COMMANDS:
+                    answer = desk.ask(name, 0, 1, 2)
+                    assert (answer.tolist() == [-1, -1]) if kept else ("not found" in answer)
+            desk.end()
+        finally:
+            process.kill()
