@@ -16,6 +16,7 @@ from xsp3ioc.stream.attribute_commands import AttributeCommands
 from xsp3ioc.stream.capture_file import CaptureFile
 from xsp3ioc.stream.connection import TRIGGERS, System
 from xsp3ioc.stream.display import frame_spectra, frame_values
+from xsp3ioc.stream.expected import Expected
 from xsp3ioc.stream.heading import make_header
 from xsp3ioc.stream.life import StateError
 from xsp3ioc.stream.messages import Block
@@ -43,6 +44,8 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
     """Commands of a series."""
 
     data: DataSocket
+    expected: Expected
+    """Subscribers without whom no series begins."""
     _acquisition: Acquisition
     _plugins: PluginCounts
     _series_id = 0
@@ -70,6 +73,7 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
                 f"{what} while {self.state.value}: {running.next} frames of series {running.id} are read; "
                 "stop it first"
             )
+        self.expected.wait(self.data, what, self.say, lambda: self._queue.interrupted.is_set() or self.closing)
         return sdk
 
     def _begin(self, sdk: Xspress3, file: CaptureFile | None) -> Future[Any]:

@@ -7,6 +7,7 @@ import secrets
 import tempfile
 import threading
 import time
+from collections.abc import Collection
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from xsp3ioc.stream.capture_file import CaptureFile
 from xsp3ioc.stream.commands import WATCHDOG
 from xsp3ioc.stream.connection import System
 from xsp3ioc.stream.energies import Energies
+from xsp3ioc.stream.expected import Expected
 from xsp3ioc.stream.life import State
 from xsp3ioc.stream.messages import NONE, Block
 from xsp3ioc.stream.monitor_answers import MonitorAnswers
@@ -58,6 +60,10 @@ class Places:
     monitor_port: int = 9998
     compression: str = NONE
     """Of the spectra on the data socket."""
+    expect: Collection[str] = ()
+    """Names of subscribers without whom no series begins."""
+    expect_timeout: float = 10.0
+    """Seconds in which they have to come."""
 
 
 class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerAttributes, Energies):
@@ -69,6 +75,7 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
         `fsync`: seconds after which what was written is put on the disk itself; 0: never.
         """
         super().__init__(system, pool_bytes)
+        self.expected = Expected(places.expect, places.expect_timeout)
         self.answers = MonitorAnswers(self)
         self._rois, self._scalers = RoiAnalysis(self), ScalerAnalysis(self)
         self._plugins = PluginCounts(self)

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import zmq
@@ -188,6 +188,7 @@ class DataSocket(ServedSocket):
         if compression != NONE:
             self._packer.prepare()
         self._probing = False
+        self._probed: Collection[str] = ()
         self._complaints = _Complaints()
         self.subscribers = Subscribers()
 
@@ -196,10 +197,16 @@ class DataSocket(ServedSocket):
         self.subscribers.inbox.append(Item(message, encode(message), block, audience))
         self._wake_up()
 
-    def probe(self) -> None:
-        """Find out who is gone of those to whom nothing can be sent; never waits."""
+    def probe(self, names: Collection[str] = ()) -> None:
+        """Find out who is gone of those to whom nothing can be sent, and of those with these `names`; never waits."""
+        self._probed = names
         self._probing = True
         self._wake_up()
+
+    @property
+    def probing(self) -> bool:
+        """Whether that is not known yet."""
+        return self._probing
 
     def _busy(self) -> bool:
         return bool(self.subscribers.inbox) or self._probing
@@ -212,9 +219,11 @@ class DataSocket(ServedSocket):
             for subscriber in list(self.subscribers.known.values()):
                 self._send(subscriber)
             if self._probing:
-                self._probing = False
-                for subscriber in [known for known in self.subscribers.known.values() if known.starved]:
+                names, self._probed = self._probed, ()
+                everybody = list(self.subscribers.known.values())
+                for subscriber in [known for known in everybody if known.starved or known.name in names]:
                     self._send_parts(subscriber, [encode(Ping())])
+                self._probing = False
             self.subscribers.changed.notify_all()
 
     def _send(self, subscriber: Subscriber) -> None:

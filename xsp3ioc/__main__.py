@@ -63,6 +63,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--stream-compression", choices=("none", "bslz4"), help="of the spectra on the data stream (default none)"
     )
+    parser.add_argument(
+        "--expect", type=lambda names: names.split(","), metavar="NAME,...",
+        help="subscribers of the data stream without whom no series begins (writer: the server's own)",
+    )
+    parser.add_argument(
+        "--expect-timeout", type=float, metavar="SECONDS", help="how long a start waits for them (default 10)"
+    )
     parser.add_argument("--tango", metavar="DEVICE", help="serve this Tango device too, e.g. test/xspress3/1")
     parser.add_argument("--tango-port", type=int, metavar="PORT", help="its port (default 10123; 0: any free one)")
     parser.add_argument(
@@ -131,6 +138,7 @@ def _run(arguments: list[str]) -> int:
                 (
                     "prefix", "detector_prefix", "listen", "ca_port", "data_port", "monitor_port", "tango",
                     "tango_port", "log_file", "fsync", "stream_compression",
+                    "expect", "expect_timeout",
                 ),
             ),
         ):  # fmt: skip

@@ -17,7 +17,10 @@ def make_detector(configuration: Configuration, library: Library) -> Detector:
     """Make it, not connected yet; ConfigurationError says what cannot be."""
     hardware, server = configuration.detector, configuration.server
     system = System(library, hardware.connection, configuration.gap)
-    places = Places(server.listen, server.data_port, server.monitor_port, server.stream_compression)
+    places = Places(
+        server.listen, server.data_port, server.monitor_port, server.stream_compression, server.expect,
+        server.expect_timeout,
+    )  # fmt: skip
     try:
         detector = Detector(system, places, server.pool << 20, server.fsync)
     except OSError as error:

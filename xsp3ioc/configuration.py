@@ -17,6 +17,9 @@ else:
 from xsp3ioc.access import EVERYONE, WriteAccess
 from xsp3ioc.sdk import Connection, EmulatorSettings, GapMode
 
+LONGEST_WAIT = 60
+"""s for subscribers that are expected: no other command is done meanwhile."""
+
 GAPS = {"25 ns": GapMode.ns25, "200 ns": GapMode.ns200, "500 ns": GapMode.ns500, "1 us": GapMode.us1}
 """Between two frames that the detector times itself."""
 COMPRESSIONS = ("none", "bslz4")
@@ -43,6 +46,10 @@ class Serve(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     monitor_port: int = 9998
     stream_compression: str = "none"
     """Of the spectra on the data socket, one of `COMPRESSIONS`; each subscriber may ask for another."""
+    expect: list[str] = []
+    """Subscribers of the data stream without whom no series begins, by name; `writer` is the server's own."""
+    expect_timeout: float = 10.0
+    """s in which they have to come."""
     tango: str = ""
     """Name of the Tango device to serve too."""
     tango_port: int = 10123
@@ -148,6 +155,7 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             ("ring_frames", hardware.ring_frames, 4, 1 << 20),
             ("pool", self.server.pool, 1, 1 << 20),
             ("fsync", self.server.fsync, 0, 3600),
+            ("expect_timeout", self.server.expect_timeout, 0, LONGEST_WAIT),
         ):
             if not low <= value <= high:
                 raise ConfigurationError(f"{what} = {value} is outside {low}..{high}")

@@ -1,0 +1,59 @@
+"""Subscribers without whom no series begins: waited for when it starts, and named if they do not come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+from xsp3ioc.stream.life import StateError
+from xsp3ioc.stream.sockets import DataSocket
+
+WRITER = "writer"
+"""The server's own; whoever else calls itself so is not meant."""
+LOOK = 0.02
+"""Seconds between two looks at the reasons to stop waiting, at most."""
+PROBE = 1.0
+"""Seconds for the socket to find out who is gone."""
+
+
+class Expected:
+    """The names that a series waits for, as subscribers call themselves; `writer` is the server's own."""
+
+    def __init__(self, names: Collection[str], timeout: float) -> None:
+        """`timeout` in s."""
+        self.names = tuple(dict.fromkeys(names))
+        self._timeout = timeout
+
+    def missing(self, data: DataSocket) -> list[str]:
+        """Return the names of those who have not joined."""
+        everybody = list(data.subscribers.known.values())
+        here = {known.name for known in everybody if known.writer or known.name != WRITER}
+        return [name for name in self.names if name not in here]
+
+    def wait(self, data: DataSocket, what: str, say: Callable[[str], None], stopped: Callable[[], bool]) -> None:
+        """Wait until all are there; StateError if `what` is not possible without them, or if it is `stopped` before.
+
+        `say` gets a line while it waits.
+        """
+        if not self.names:
+            return
+        # Who was killed since the last series is still on the list: sending to it tells.
+        data.probe(set(self.names))
+        began, said = time.monotonic(), False
+        while True:
+            waited = time.monotonic() - began
+            missing = self.missing(data)
+            if not missing and (not data.probing or waited > PROBE):
+                return
+            if stopped():
+                raise StateError("Stopped before it began")
+            if missing and waited > self._timeout:
+                raise StateError(
+                    f"{what} without subscriber {', '.join(missing)}: waited {self._timeout:g} s for it; start it, or "
+                    "take it out of --expect"
+                )
+            if missing and not said:
+                say(f"Waiting for subscriber {', '.join(missing)}")
+                said = True
+            with data.subscribers.changed:
+                data.subscribers.changed.wait(LOOK)
