@@ -13,7 +13,7 @@ import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
 from ca_clients import ECA_NORMAL, ECA_PUTFAIL
-from system_rig import DETECTOR, Written
+from system_rig import DETECTOR, Written, gone
 
 READ = """
 import sys, h5py, hdf5plugin
@@ -325,6 +325,7 @@ def test_a_writer_that_does_not_close_is_given_up(start_rig):
     assert rig.ca.put_status("close") == rig.ca.put_status("capture") == ECA_PUTFAIL
     assert rig.ca.gets("HDF1:Capture_RBV", "HDF1:WriteStatus") == [0, 1]
     assert "Abandoned by a second Capture = 0" in rig.ca.get("HDF1:WriteMessage")
+    gone(writer)  # it holds its lock until then
     assert Written(path).frames == 10
     rig.capture("next", 3)
     assert rig.acquire(3) == ECA_NORMAL

@@ -83,7 +83,7 @@ def test_or_it_goes_on_with_the_gap_marked(start_rig, frames):
 
 
 def test_the_room_that_is_left_is_shown(start_rig):
-    rig = start_rig(server={"pool": 4}, detector={"ring_frames": 3072}, emulator={"faults": {"slow_read": 0.3}})
+    rig = start_rig(server={"pool": 4}, detector={"ring_frames": 2048}, emulator={"faults": {"slow_read": 0.3}})
     rig.ca.monitor("det1:RingHeadroom")
     rig.begin(16000, 0.0015)
     rig.ca.wait_for_severity("det1:RingHeadroom", 2)

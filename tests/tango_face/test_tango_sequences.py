@@ -271,6 +271,7 @@ def test_a_fault_of_the_library_is_shown_and_left_by_init(tmp_path):
         beamline.tango.wait_for("FAULT")
         assert "has not returned" in beamline.tango.status()
         assert "(fault; write 1 to RESET or CONNECT, or Init in Tango)" in beamline.contrast.run("Arm")
+        beamline.ca.wait_for("HDF1:Capture_RBV", 0)
         assert len(file_of(str(tmp_path / "f.hdf5"))[0]) == 2
     finally:
         beamline.end()
