@@ -15,6 +15,12 @@ _state = tempfile.TemporaryDirectory(prefix="xsp3ioc-state-")
 os.environ["XDG_STATE_HOME"] = _state.name
 
 
+def pytest_xdist_auto_num_workers(config):
+    """Two processes, as many tests wait rather than compute; one for single files and for the slow ones."""
+    some = all(".py" in argument for argument in config.args)
+    return 0 if some or config.option.markexpr != "not slow" else 2
+
+
 @pytest.fixture
 def start_server(tmp_path):
     """Start servers; all end with the test."""
