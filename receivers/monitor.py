@@ -1,43 +1,93 @@
-"""A question to a server's monitor socket."""
+"""Questions to a server's monitor socket."""
 
 from __future__ import annotations
 
 import zmq
 
-DEFAULT = "tcp://127.0.0.1:9998"
+PORT = 9998
+DEFAULT = f"tcp://127.0.0.1:{PORT}"
 CONNECT = 1.5
 """Seconds for a server to be reached; one that is there takes a request at once."""
+LARGEST_ANSWER = 256 << 20
+"""Bytes of a part."""
 
 
 class NoAnswerError(ConnectionError):
     """Nobody answers there."""
 
 
-def ask(endpoint: str, request: str, timeout: float = 1.5) -> list[bytes]:
-    """Return the parts of the answer to `request` (`status`, `header`, `sum` or `image`); part 0 is JSON.
+def address(text: str) -> str:
+    """Return the ZeroMQ address for `host`, `host:port` or an address; without a port it is the usual one."""
+    if "://" in text:
+        return text
+    return f"tcp://{text}" if ":" in text else f"tcp://{text}:{PORT}"
 
-    NoAnswerError if nobody is there, or after `timeout` seconds without an answer; ValueError if `endpoint` is no
-    ZeroMQ address.
-    """
-    context = zmq.Context()
-    socket = context.socket(zmq.REQ)
-    socket.setsockopt(zmq.LINGER, 0)
-    # Nothing is taken before somebody is there: who waits long for a large answer hears soon that nobody is.
-    socket.setsockopt(zmq.IMMEDIATE, 1)
-    socket.setsockopt(zmq.SNDTIMEO, round(1000 * CONNECT))
-    try:
+
+class Monitor:
+    """A connection to ask through, as often as one likes, whether the server is there or not; of one thread."""
+
+    def __init__(self, endpoint: str) -> None:
+        """ValueError if `endpoint` is no ZeroMQ address."""
+        self.endpoint = endpoint
+        self._context = zmq.Context()
+        self._socket: zmq.Socket | None = None
         try:
-            socket.connect(endpoint)
+            self._socket = self._connect()
+        except ValueError:
+            self._context.term()
+            raise
+
+    def _connect(self) -> zmq.Socket:
+        if self.endpoint.startswith("tcp://:"):  # ZeroMQ would go on trying
+            raise ValueError(f"{self.endpoint} has no host; an address is like {DEFAULT}")
+        socket = self._context.socket(zmq.REQ)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_ANSWER)
+        # Nothing is taken before somebody is there: who waits long for a large answer hears soon that nobody is.
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.setsockopt(zmq.SNDTIMEO, round(1000 * CONNECT))
+        try:
+            socket.connect(self.endpoint)
         except zmq.ZMQError as error:
-            raise ValueError(f"{endpoint} is not an address like {DEFAULT}: {error}") from None
+            socket.close()
+            raise ValueError(f"{self.endpoint} is not an address like {DEFAULT}: {error}") from None
+        return socket
+
+    def ask(self, request: str, timeout: float = 1.5) -> list[bytes]:
+        """Return the parts of the answer to `request` (docs/stream.md has them all); part 0 is JSON.
+
+        NoAnswerError if nobody is there, or after `timeout` seconds without an answer.
+        """
+        if self._socket is None:
+            self._socket = self._connect()
         try:
-            socket.send_string(request)
-            answered = socket.poll(round(1000 * timeout))
+            self._socket.send_string(request)
+            answered = self._socket.poll(round(1000 * timeout))
         except zmq.Again:
             answered = False
         if not answered:
-            raise NoAnswerError(f"nobody answers at {endpoint}")
-        return socket.recv_multipart()
-    finally:
-        socket.close()
-        context.term()
+            # A late answer, or that of a server that was started meanwhile, would be taken for the next question's.
+            self._socket.close()
+            self._socket = None
+            raise NoAnswerError(f"nobody answers at {self.endpoint}")
+        return self._socket.recv_multipart()
+
+    def close(self) -> None:
+        """Leave."""
+        if self._socket is not None:
+            self._socket.close()
+        self._context.term()
+
+    def __enter__(self) -> Monitor:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave."""
+        self.close()
+
+
+def ask(endpoint: str, request: str, timeout: float = 1.5) -> list[bytes]:
+    """Return the parts of the answer to one request, as `Monitor.ask` does; ValueError as `Monitor` does."""
+    with Monitor(endpoint) as monitor:
+        return monitor.ask(request, timeout)

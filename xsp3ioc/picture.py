@@ -5,34 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xsp3ioc.receivers.drawing import GROUP, Region, grouped_bins, grouped_energies, new_figure, shade
 from xsp3ioc.receivers.sparkline import last_bin
 
 LINES = {"Ca": 3.692, "V": 4.952, "Mn": 5.899, "Co": 6.930, "Cu": 8.048}
 """keV of the K-alpha lines that NIST SRM 1832 shows in air; the emulator's spectra are measured ones of it."""
-GROUP = 4
-"""Bins drawn as one point: the lines are much wider, and the noise is less."""
-INSTALL = 'pip install ".[view]"'
-FORMATS = ("png", "svg", "pdf")
 MOST_NAMED = 12
 """Channels that the legend names; more are shown by colour only."""
-
-
-class NoPictureError(RuntimeError):
-    """matplotlib is not installed."""
-
-
-class Region(NamedTuple):
-    """A part of the energy axis with a name: an ROI."""
-
-    name: str
-    low: float
-    high: float
-    """keV."""
 
 
 @dataclass
@@ -73,21 +57,12 @@ def save_picture(
 
 def draw(target: Path | BinaryIO, form: str, spectra: Spectra) -> None:
     """Draw a picture in one of `FORMATS`; NoPictureError without matplotlib."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise NoPictureError(f"No picture without matplotlib: {INSTALL} in the source directory") from None
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(figsize=(9, 5), layout="constrained")
     axes = figure.add_subplot()
-    curves, bins = spectra.counts.shape
     group = spectra.group
-    groups = bins // group
-    counts = spectra.counts[:, : groups * group].reshape(curves, groups, group).sum(axis=2).astype(float)
-    # Energies belong to the bins' centres.
-    middle = group * np.arange(groups) + (group - 1) / 2
-    energy = (np.array(spectra.offset)[:, None] + np.array(spectra.slope)[:, None] * middle) / 1000
+    counts = grouped_bins(spectra.counts, group)
+    curves, groups = counts.shape
+    energy = grouped_energies(spectra.offset, spectra.slope, groups, group)
     for curve in range(curves):
         # nan: no line where nothing was counted, there is no logarithm of 0.
         drawn = np.where(counts[curve] > 0, counts[curve], np.nan) if spectra.logarithmic else counts[curve]
@@ -100,7 +75,7 @@ def draw(target: Path | BinaryIO, form: str, spectra: Spectra) -> None:
     else:
         axes.set_ylim(0, highest * 1.15)
     _mark_lines(axes, spectra, energy, counts)
-    _shade(axes, spectra.regions)
+    shade(axes, spectra.regions)
     doubt = "" if spectra.calibrated else ", if 10 eV per bin: the file does not say it"
     axes.set_xlabel(f"energy (keV){doubt}")
     axes.set_ylabel(f"counts per {group * spectra.slope[0]:g} eV")
@@ -119,21 +94,4 @@ def _mark_lines(axes: Any, spectra: Spectra, energy: NDArray, counts: NDArray) -
         axes.annotate(
             name, (line, max(counts.max(where=near, initial=1.0), 1.0)), (0, 14), textcoords="offset points",
             ha="center", arrowprops={"arrowstyle": "-", "linewidth": 0.6, "color": "0.4"},
-        )  # fmt: skip
-
-
-def _shade(axes: Any, regions: Sequence[Region]) -> None:
-    """Shade regions, each with its name above, in two rows where they are close to one another."""
-    _, right = axes.get_xlim()
-    before, row = -np.inf, 0
-    for number, region in enumerate(sorted(regions, key=lambda one: one.low)):
-        if region.low > right:
-            continue
-        middle = (region.low + region.high) / 2
-        row = 1 - row if middle - before < 0.06 * right else 0
-        before = middle
-        axes.axvspan(region.low, region.high, color=f"C{number % 10}", alpha=0.15, linewidth=0)
-        axes.annotate(
-            region.name, (middle, 1), (0, -4 - 11 * row), xycoords=("data", "axes fraction"),
-            textcoords="offset points", ha="center", va="top", fontsize=8, color="0.25", annotation_clip=True,
         )  # fmt: skip

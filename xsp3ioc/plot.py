@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from xsp3ioc.file_command import EXIT_OK, EXIT_UNREADABLE, EXIT_WRONG, complain, console, progress, run, write_json
 from xsp3ioc.hardware_report import plain
-from xsp3ioc.picture import FORMATS, GROUP, NoPictureError, Region, Spectra, draw
+from xsp3ioc.picture import Spectra, draw
+from xsp3ioc.receivers.drawing import FORMATS, GROUP, NoPictureError, Region
 
 if TYPE_CHECKING:
     from xsp3ioc.receivers.contents import Contents

@@ -1,0 +1,74 @@
+"""The window of a live view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xsp3ioc.receivers.drawing import INSTALL, NoPictureError
+from xsp3ioc.receivers.view_figure import SIZE, Picture
+from xsp3ioc.receivers.view_watcher import View, Watcher
+
+HINT = "keys: L log or linear, T latest frame or sum since the last erase, A axes that hold everything, Q quit"
+LOOK = 0.1
+"""Seconds between looks whether there is something new."""
+
+
+class Window:
+    """A figure that follows what a watcher sees; the figure is anybody's, with a window or without."""
+
+    def __init__(self, figure: Any, watcher: Watcher, logarithmic: bool, accumulated: bool) -> None:
+        self.picture = Picture(figure, logarithmic, accumulated, HINT)
+        self._watcher = watcher
+        self._shown: View | None = None
+        self._canvas = figure.canvas
+        self._canvas.mpl_connect("key_press_event", lambda event: self.press(event.key))
+        self._timer = self._canvas.new_timer(interval=round(1000 * LOOK))
+        self._timer.add_callback(self.refresh)
+        self._timer.start()
+
+    def refresh(self) -> None:
+        """Show what there is, if it is new."""
+        view = self._watcher.view
+        if view is not self._shown:
+            self._shown = view
+            self.picture.show(view)
+            self._canvas.draw_idle()
+
+    def press(self, key: str | None) -> None:
+        """Do what a key means."""
+        match (key or "").lower():
+            case "l":
+                self.picture.logarithmic = not self.picture.logarithmic
+            case "t":
+                self.picture.accumulated = not self.picture.accumulated
+            case "a":
+                self.picture.fit()
+            case _:
+                return
+        self._shown = None
+        self.refresh()
+
+
+def open_window(watcher: Watcher, logarithmic: bool, accumulated: bool) -> None:
+    """Show a window until it is closed; NoPictureError says what is missing."""
+    try:
+        import matplotlib
+        from matplotlib import pyplot
+    except ImportError:
+        raise NoPictureError(
+            f"no window without matplotlib: {INSTALL} in the source directory; or --text for this terminal"
+        ) from None
+    # These letters are ours.
+    for name in ("keymap.yscale", "keymap.xscale"):
+        matplotlib.rcParams[name] = []
+    try:
+        figure = pyplot.figure(num=f"xsp3-view {watcher.view.endpoint}", figsize=SIZE, dpi=100)
+    except ImportError as error:  # of the backend that MPLBACKEND asks for
+        raise NoPictureError(f"no window can be opened: {error}") from None
+    if figure.canvas.required_interactive_framework is None:
+        raise NoPictureError(
+            "no window can be opened: there is no display, or neither Tk nor Qt (python3-tk, or pip install PySide6); "
+            "--text shows it in this terminal, --output FILE.png saves a picture"
+        )
+    Window(figure, watcher, logarithmic, accumulated).refresh()
+    pyplot.show()
