@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Protocol
 
-from tango import AttrQuality, AutoTangoAllowThreads, DevState
-from tango.server import Device, attribute, command
+from tango import AttrQuality, AutoTangoAllowThreads, DevFailed, DevState, Util
+from tango.server import Device, attribute, command, device_property
 
 from xsp3ioc.stream.commands import Put
 from xsp3ioc.stream.life import State
-from xsp3ioc.stream.parameter import Index, Parameter
+from xsp3ioc.stream.parameter import Index, Parameter, Severity
 from xsp3ioc.stream.recent_frames import RecentFrames
 from xsp3ioc.stream.window_counts import WindowCounts
 from xsp3ioc.tango.events import Events
 from xsp3ioc.tango.read_commands import ReadCommands
 from xsp3ioc.tango.refusal import refuse
+from xsp3ioc.tango.registration import PROPERTIES
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +42,16 @@ UNTIL_BEGUN = ("acquire", "arm", "capture", "scaler_series_acquire")
 """What a client starts by 1 and does not wait the end of."""
 
 
+class UnderWayError(TimeoutError):
+    """A put has begun and takes longer than its client can wait."""
+
+
 class Core(Protocol):
     """What this face needs of the detector."""
 
     parameters: dict[str, Parameter]
     state: State
+    closing: bool
     channels: int
     values: dict[str, Any]
     window_counts: WindowCounts
@@ -55,6 +62,9 @@ class Core(Protocol):
 
     def put(self, name: str, value: Any, index: Index = None, who: str = "") -> Put:
         """Enqueue a write."""
+
+    def say(self, text: str, severity: Severity) -> None:
+        """Show what happened, in words."""
 
     def subscribe(self, listener: Any) -> None:
         """Have every change told, from any thread."""
@@ -68,17 +78,52 @@ class Xspress3DS(ReadCommands, Device):
     meanwhile, everything that waits for the core lets the others in.
     """
 
+    # For those who look at the class; what they say is read before there is a core (`registration`).
+    vars().update(
+        {
+            name: device_property(dtype=kind, default_value=default, doc=doc)
+            for name, (kind, default, doc) in PROPERTIES.items()
+        }
+    )
     core: Core
     """Given to the class before the server makes its device."""
     events: Events
     """The same."""
+    renew: Callable[[], None]
+    """The same: has the core take over properties that have changed; ValueError says which cannot be."""
 
     def init_device(self) -> None:
-        """Announce the events; also called by Init."""
+        """Announce the events; also called by Init, after `delete_device`."""
         super().init_device()
         for name in ("State", "Status"):
             self._announce_events(name)
         self.serve_counts()
+
+    def delete_device(self) -> None:
+        """Connect the system anew, if Init has called this, and not the end of the server.
+
+        Here, because what `init_device` raises is no exception that the client would understand (PyTango 10.3).
+        """
+        if not (Util.instance().is_svr_shutting_down() or self.core.closing):
+            try:
+                self._connect_again()
+            except (DevFailed, ValueError) as error:
+                self._show_failed_init(error)
+                refuse(error, "Init")
+        super().delete_device()
+
+    def _connect_again(self) -> None:
+        """Take over the properties of now, stop, connect; a connection that takes long goes on behind."""
+        type(self).renew()
+        puts = [self.core.put("acquire", False, who=self.who), self.core.put("connect", True, who=self.who)]
+        self.wait_for("Init", puts, goes_on=True)
+
+    def _show_failed_init(self, error: Exception) -> None:
+        """Leave no system behind that works with other settings than it shall: FAULT, with the reason as status."""
+        if self.core.state is State.idle:
+            with contextlib.suppress(DevFailed):
+                self.wait_for("Init", [self.core.put("disconnect", True, who=self.who)])
+        self.core.say(f"Init failed: {error.args[0].desc if isinstance(error, DevFailed) else error}", Severity.major)
 
     def initialize_dynamic_attributes(self) -> None:
         """Make an attribute of each of the core's parameters, and those of each channel."""
@@ -133,13 +178,17 @@ class Xspress3DS(ReadCommands, Device):
     @property
     def who(self) -> str:
         """Whose request this is, for the log of puts."""
-        client = self.get_client_ident()
+        client = self.get_client_ident()  # None for what the database has memorized
+        known = client is not None and client.client_ident
         # giop:tcp:127.0.0.1:51218
-        address = client.client_ip.removeprefix("giop:tcp:").rpartition(":")[0] if client.client_ident else ""
+        address = client.client_ip.removeprefix("giop:tcp:").rpartition(":")[0] if known else ""
         return f"tango@{address}" if address else "tango"
 
-    def wait_for(self, name: str, puts: Sequence[Put], begun: bool = False) -> None:
-        """Wait until puts are done, or `begun`; raise the core's refusal as DevFailed, in the core's words."""
+    def wait_for(self, name: str, puts: Sequence[Put], begun: bool = False, goes_on: bool = False) -> None:
+        """Wait until puts are done, or `begun`; raise the core's refusal as DevFailed, in the core's words.
+
+        `goes_on`: what is not done in time, but under way, is no error.
+        """
         deadline = time.monotonic() + PATIENCE
         # Without the lock of the device, see above; it is taken again when this ends.
         with AutoTangoAllowThreads(self):
@@ -148,6 +197,10 @@ class Xspress3DS(ReadCommands, Device):
                     ended: Future[None] = put.begun if begun else put
                     _wait(name, put, ended, deadline)
                 return
+            except UnderWayError as error:
+                if goes_on:
+                    return
+                refusal: Exception = error
             except Exception as error:
                 refusal = error
         refuse(refusal, name)
@@ -175,5 +228,7 @@ def _wait(name: str, put: Put, ended: Future[None], deadline: float) -> None:
     except FutureTimeoutError:
         if ended.done():
             raise  # it is the core's
-        what = "is withdrawn" if put.cancel() else "goes on"
-        raise TimeoutError(f"{name} has waited {PATIENCE} s for the commands before it and {what}") from None
+        waited = f"{name} has waited {PATIENCE} s for the commands before it and"
+        if put.cancel():
+            raise TimeoutError(f"{waited} is withdrawn") from None
+        raise UnderWayError(f"{waited} goes on") from None

@@ -7,17 +7,17 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tango
 import tango.server
 
 from xsp3ioc.tango.device import STATES, Core, Xspress3DS
 from xsp3ioc.tango.events import WAITING, Events
+from xsp3ioc.tango.registration import CLASS, Place
 
 log = logging.getLogger(__name__)
 
-INSTANCE = "xsp3ioc"
 START = 10.0
 """Seconds until the server is ready."""
 END = 2.0
@@ -29,13 +29,26 @@ SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 
 class TangoFace:
-    """One device, served without a database; a process can have one only, and only once."""
+    """One device; a process can have one only, and only once."""
 
-    def __init__(self, core: Core, name: str, listen: str, port: int, ended: Callable[[], object]) -> None:
-        """Prepare to serve; `ended` is called in a thread of Tango when a client has ended the server (Kill)."""
-        self._name = name
+    def __init__(
+        self,
+        core: Core,
+        place: Place,
+        listen: str,
+        port: int,
+        ended: Callable[[], object],
+        renew: Callable[[], None] = lambda: None,
+        options: Sequence[str] = (),
+    ) -> None:
+        """Prepare to serve; `options` are Tango's own.
+
+        `ended` is called in a thread of Tango when a client has ended the server (Kill), `renew` at every Init but the
+        first: it has the core take over properties that have changed, ValueError if it cannot.
+        """
+        self._place, self._options = place, list(options)
         self._events = Events(core, self._device, lambda: STATES[core.state])
-        Xspress3DS.core, Xspress3DS.events = core, self._events
+        Xspress3DS.core, Xspress3DS.events, Xspress3DS.renew = core, self._events, staticmethod(renew)
         # With a host's name instead of its address, the sockets of the events listen on all addresses.
         self._listen = socket.gethostbyname(listen)
         self.port = port
@@ -46,8 +59,10 @@ class TangoFace:
         self._thread = threading.Thread(target=self._serve, name="tango", daemon=True)
 
     def device_name(self, host: str) -> str:
-        """Return the name that clients on `host`'s network use."""
-        return f"tango://{host}:{self.port}/{self._name}#dbase=no"
+        """Return the name that clients use; without a database, those on `host`'s network."""
+        if self._place.database:
+            return f"tango://{self._place.database}/{self._place.device}"
+        return f"tango://{host}:{self.port}/{self._place.device}#dbase=no"
 
     def start(self) -> None:
         """Serve; call it in the main thread. OSError: the address or port cannot be used, or Tango cannot start."""
@@ -74,7 +89,7 @@ class TangoFace:
             log.warning("PyTango's server has not ended in %.0f s, left behind", END)
 
     def _device(self) -> Xspress3DS:
-        return tango.Util.instance().get_device_by_name(self._name)
+        return tango.Util.instance().get_device_by_name(self._place.device)
 
     def _free_port(self) -> int:
         """Find a port if any will do; or say that it is in use, which omniORB would only write to the terminal."""
@@ -85,8 +100,14 @@ class TangoFace:
 
     def _serve(self) -> None:
         os.environ.setdefault("TANGO_DS_EVENT_BUFFER_HWM", str(WAITING))
-        arguments = [Xspress3DS.__name__, INSTANCE, "-nodb", "-dlist", self._name]
-        arguments += ["-ORBendPoint", f"giop:tcp:{self._listen}:{self.port}"]
+        arguments = [CLASS, self._place.instance, *self._options]
+        if self._place.database:
+            os.environ["TANGO_HOST"] = self._place.database
+        else:
+            arguments += ["-nodb", "-dlist", self._place.device]
+        # On all addresses: the clients are told those that there are, not this word for them.
+        address = "" if self._listen == "0.0.0.0" else self._listen
+        arguments += ["-ORBendPoint", f"giop:tcp:{address}:{self.port}"]
         try:
             # run() comes back when its event loop says so; after unregister_server() alone it would not.
             tango.server.run(

@@ -15,6 +15,7 @@ from xsp3ioc.exit_codes import INTERRUPTED
 
 if TYPE_CHECKING:
     from xsp3ioc.configuration import Configuration
+    from xsp3ioc.tango_device import TangoDevice
 
 COMMANDS = {
     "demo": "take 1000 frames with an emulated detector, write and plot them",
@@ -37,7 +38,8 @@ FORMATS = ("dbl", "table", "tsv")
 """Of a list of PVs."""
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the server's command line."""
     parser = argparse.ArgumentParser(
         prog="xsp3ioc",
         description="Serve an Xspress3 X-ray detector: Channel Access, data stream, NeXus files.",
@@ -71,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         "--expect-timeout", type=float, metavar="SECONDS", help="how long a start waits for them (default 10)"
     )
     parser.add_argument("--tango", metavar="DEVICE", help="serve this Tango device too, e.g. test/xspress3/1")
+    parser.add_argument("--nodb", action="store_true", default=None, help="serve it without a Tango database")
     parser.add_argument("--tango-port", type=int, metavar="PORT", help="its port (default 10123; 0: any free one)")
     parser.add_argument(
         "--fsync", type=float, metavar="SECONDS",
@@ -122,50 +125,65 @@ def _drop_output() -> None:
 def _run(arguments: list[str]) -> int:
     if arguments and arguments[0] in COMMANDS:
         return importlib.import_module(f"xsp3ioc.{arguments[0].replace('-', '_')}").main(arguments[1:])
-    parser = _parser()
+    parser = make_parser()
     options, others = parser.parse_known_args(arguments)
     if others:
         unknown = f"unrecognized arguments: {' '.join(others)}"
         parser.error(unknown if others[0].startswith("-") else f"{unknown} ({_hint(others[0])})")
-    from xsp3ioc.configuration import Configuration, ConfigurationError, read_configuration
+    from xsp3ioc.configuration import ConfigurationError
 
     try:
-        configuration = read_configuration(options.config) if options.config else Configuration()
-        for table, names in (
-            (configuration.detector, ("emulate", "library", "channels", "trace")),
-            (
-                configuration.server,
-                (
-                    "prefix", "detector_prefix", "listen", "ca_port", "data_port", "monitor_port", "tango",
-                    "tango_port", "log_file", "fsync", "stream_compression",
-                    "expect", "expect_timeout",
-                ),
-            ),
-        ):  # fmt: skip
-            for name in names:
-                if (value := getattr(options, name)) is not None:
-                    setattr(table, name, value)
-        if options.library:
-            configuration.detector.emulate = False
-        elif options.emulate:
-            configuration.detector.library = ""
-        _take_recording(configuration, options)
-        if options.autosave:
-            configuration.autosave.directory, configuration.autosave.enabled = options.autosave, True
-        elif options.no_autosave:
-            configuration.autosave.enabled = False
-        if options.write_access:
-            configuration.access.write = options.write_access
+        configuration = configure(options)
         if options.list_pvs:
             configuration.check_values()
             server, detector = configuration.server, configuration.detector
             return _list_pvs(configuration.prefix, server.detector_prefix, detector.channels, options.format)
         from xsp3ioc.service import run
 
-        return run(configuration, options.verbose)
+        device = None
+        if configuration.server.tango:
+            from xsp3ioc.tango_device import TangoDevice
+
+            device = TangoDevice.named(configuration)
+            configuration = settle(options, device)
+        return run(configuration, options.verbose, device)
     except ConfigurationError as error:
         sys.stderr.write(f"xsp3ioc: {error}\n")
         return 2
+
+
+def settle(options: argparse.Namespace, device: TangoDevice) -> Configuration:
+    """Return the configuration of a server with a Tango device, now and, through the device, at every Init."""
+    device.configure = lambda: configure(options, device)
+    return device.configure()
+
+
+def configure(options: argparse.Namespace, device: TangoDevice | None = None) -> Configuration:
+    """Return the configuration: of a file, then the properties of a device, then the command line."""
+    from xsp3ioc.configuration import Configuration, read_configuration
+
+    path = options.config
+    if device is not None and not path:
+        path = "".join(device.properties().get("Configuration", []))
+    configuration = read_configuration(path) if path else Configuration()
+    if device is not None:
+        configuration = device.lay_over(configuration)
+    for table in (configuration.detector, configuration.server):
+        for name in table.__struct_fields__:  # an option has the name of the key
+            if (value := getattr(options, name, None)) is not None:
+                setattr(table, name, value)
+    if options.library:
+        configuration.detector.emulate = False
+    elif options.emulate:
+        configuration.detector.library = ""
+    _take_recording(configuration, options)
+    if options.autosave:
+        configuration.autosave.directory, configuration.autosave.enabled = options.autosave, True
+    elif options.no_autosave:
+        configuration.autosave.enabled = False
+    if options.write_access:
+        configuration.access.write = options.write_access
+    return configuration
 
 
 def _hint(word: str) -> str:

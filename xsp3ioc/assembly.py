@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from xsp3ioc.configuration import Configuration, ConfigurationError
-from xsp3ioc.sdk import Library
+from xsp3ioc.sdk import Library, Xspress3Error
 from xsp3ioc.stream.channel_commands import HELD_BY_HARDWARE
 from xsp3ioc.stream.connection import System
 from xsp3ioc.stream.detector import Detector, Places
 from xsp3ioc.stream.parameter import SLOTS, Index, Parameter
+
+log = logging.getLogger(__name__)
 
 
 def make_detector(configuration: Configuration, library: Library) -> Detector:
@@ -25,14 +30,36 @@ def make_detector(configuration: Configuration, library: Library) -> Detector:
         detector = Detector(system, places, server.pool << 20, server.fsync)
     except OSError as error:
         raise ConfigurationError(str(error)) from None
-    detector.window_counts.enabled = server.return_counters
     try:
         for name, value in ({"config_path": hardware.settings} | configuration.parameters).items():
             _put_first(detector, name, value)
+        take_over(configuration, detector)
     except ConfigurationError:
         detector.shut_down(1.0)
         raise
     return detector
+
+
+def count_channels(configuration: Configuration, library: Library) -> int:
+    """Ask the system how many channels it has; ConfigurationError if it does not answer."""
+    try:
+        with msgspec.structs.replace(configuration.detector.connection, channels=-1).open(library) as sdk:
+            return sdk.channels
+    except (Xspress3Error, OSError) as error:
+        raise ConfigurationError(f"The system cannot be asked how many channels it has ({error}); say it") from None
+
+
+def take_over(configuration: Configuration, detector: Detector) -> None:
+    """Take over what a Tango device's Init takes over anew: event widths, whether window counts are kept."""
+    detector.window_counts.enabled = configuration.server.return_counters
+    widths = configuration.detector.event_widths
+    if widths and len(widths) != detector.channels:
+        log.warning("Event widths are not used: there are %d, not %d", len(widths), detector.channels)
+    elif widths:
+        try:
+            detector.preset("event_width", widths)
+        except ValueError as error:
+            raise ConfigurationError(f"event_widths: {error}") from None
 
 
 def _put_first(detector: Detector, name: str, value: object) -> None:

@@ -53,6 +53,9 @@ class Serve(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     tango: str = ""
     """Name of the Tango device to serve too."""
     tango_port: int = 10123
+    nodb: bool = False
+    """Serve it without a Tango database, even if there is one (TANGO_HOST)."""
+    channel_access: bool = True
     return_counters: bool = False
     """Keep the window counts of every frame of a series, for Tango's commands that return them."""
     pool: int = 1024
@@ -90,6 +93,8 @@ class Hardware(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ring_frames: int = 16384
     settings: str = ""
     """Directory of the calibration (CONFIG_PATH)."""
+    event_widths: list[int] = []
+    """Of each channel, in ticks, over the calibration's; used only if there are as many as channels."""
     gap: str = ""
     """Between two frames, a key of `GAPS`; empty: 1 us, and 25 ns where Tango is served, as its clients know it."""
     base_ip: str | None = None

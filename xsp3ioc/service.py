@@ -11,7 +11,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ import msgspec
 
 from xsp3ioc import log_lines
 from xsp3ioc.access import WriteAccess
-from xsp3ioc.assembly import make_detector
+from xsp3ioc.assembly import count_channels, make_detector
 from xsp3ioc.autosave import Autosave
 from xsp3ioc.configuration import Configuration, ConfigurationError
 from xsp3ioc.opening import open_library
@@ -28,6 +27,7 @@ from xsp3ioc.stream.detector import Detector
 if TYPE_CHECKING:
     from xsp3ioc.server import Address
     from xsp3ioc.tango.face import TangoFace
+    from xsp3ioc.tango_device import TangoDevice
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,11 @@ SHUTDOWN = 8.0
 """Seconds for the core to stop, close its file and say the end on the stream."""
 
 
-def run(configuration: Configuration, verbose: bool = False) -> int:
-    """Serve until SIGINT or SIGTERM; return the exit code. ConfigurationError: it cannot start like this."""
+def run(configuration: Configuration, verbose: bool = False, device: TangoDevice | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; return the exit code. ConfigurationError: it cannot start like this.
+
+    `device`: what is served to Tango; None: nothing.
+    """
     # Until the loop has handlers of its own; the writer ends by itself when we do.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     configuration.check()
@@ -48,13 +51,13 @@ def run(configuration: Configuration, verbose: bool = False) -> int:
     _set_up_logging(configuration.server.log_file, verbose)
     # With the default of 5 ms a busy main thread takes the acquisition thread's turns: 35,800 frames/s became 4,400.
     sys.setswitchinterval(0.001)
-    if configuration.server.tango:
-        _import_tango()
     with open_library(configuration, {"command": "server"}) as library:
+        if device is not None and device.asks_channels:
+            configuration.detector.channels = count_channels(configuration, library)
         detector = make_detector(configuration, library)
         autosave = Autosave(configuration, detector)
         try:
-            return asyncio.run(_serve(configuration, detector, access, autosave))
+            return asyncio.run(_serve(configuration, detector, access, autosave, device))
         finally:
             autosave.close()
             logging.shutdown()
@@ -77,13 +80,6 @@ def _set_up_logging(log_file: str, verbose: bool) -> None:
     logging.getLogger("caproto.circ").addFilter(log_lines.WithoutTraceback())
 
 
-def _import_tango() -> None:
-    try:
-        import xsp3ioc.tango.face  # noqa: F401
-    except ImportError as error:
-        raise ConfigurationError(f"--tango needs PyTango: pip install 'xsp3ioc[tango]' ({error})") from None
-
-
 def _reopen_log() -> None:
     """Go on in a new file, after logrotate has taken the old one."""
     for handler in logging.getLogger().handlers:
@@ -94,24 +90,12 @@ def _reopen_log() -> None:
     log.info("SIGHUP: log file opened again")
 
 
-def _start_tango(configuration: Configuration, detector: Detector, ended: Callable[[], object]) -> TangoFace | None:
-    server = configuration.server
-    if not server.tango:
-        return None
-    from xsp3ioc.tango.face import TangoFace
-
-    try:
-        face = TangoFace(detector, server.tango, server.listen, server.tango_port, ended)
-        face.start()
-    except OSError as error:
-        detector.shut_down(2.0)
-        where = f"{server.listen}:{server.tango_port}"
-        raise ConfigurationError(f"Cannot serve Tango on {where}: {error.strerror or error}") from None
-    return face
-
-
 async def _serve(
-    configuration: Configuration, detector: Detector, access: WriteAccess, autosave: Autosave
+    configuration: Configuration,
+    detector: Detector,
+    access: WriteAccess,
+    autosave: Autosave,
+    device: TangoDevice | None,
 ) -> int:
     # Imported here: what only lists PVs or finds its configuration wrong does not pay for it.
     from xsp3ioc.attribute_client import OwnRecords, RecordClient
@@ -121,7 +105,9 @@ async def _serve(
     asked, over = asyncio.Event(), asyncio.Event()
 
     # Before our handlers: PyTango would take SIGINT away from them.
-    tango = _start_tango(configuration, detector, lambda: loop.call_soon_threadsafe(asked.set))
+    tango = None
+    if device is not None:
+        tango = device.start(configuration, detector, lambda: loop.call_soon_threadsafe(asked.set))
 
     first = 0.0
 
@@ -147,9 +133,10 @@ async def _serve(
         await loop.run_in_executor(None, detector.shut_down, SHUTDOWN)
         over.set()
 
-    def started(address: Address) -> None:
+    def started(address: Address | None) -> None:
         autosave.start()
-        _answer_about_pvs(configuration, detector, address)
+        if address is not None:
+            _answer_about_pvs(configuration, detector, address)
         if configuration.server.connect:
             detector.put("connect", True, who="server")
         # What lives as long as the server is not looked through again: that took all threads' turns for 40 ms.
@@ -162,18 +149,22 @@ async def _serve(
     records = RecordClient(detector.record_values, own)
     detector.put("attributes_file", detector.attributes_file, who="server")  # there may be such a file
     try:
-        await serve(
-            detector,
-            prefix=configuration.prefix,
-            r=server.detector_prefix,
-            listen=server.listen,
-            port=server.ca_port,
-            access=access,
-            keep=autosave.restore,
-            legacy=server.legacy_names,
-            started=started,
-            stop=over,
-        )
+        if server.channel_access:
+            await serve(
+                detector,
+                prefix=configuration.prefix,
+                r=server.detector_prefix,
+                listen=server.listen,
+                port=server.ca_port,
+                access=access,
+                keep=autosave.restore,
+                legacy=server.legacy_names,
+                started=started,
+                stop=over,
+            )
+        else:
+            started(None)
+            await over.wait()
     except OSError as error:
         detector.shut_down(2.0)
         ending.cancel()
@@ -204,8 +195,8 @@ def _answer_about_pvs(configuration: Configuration, detector: Detector, address:
     detector.answers.of_faces |= {"address": lambda: [place], "records": lambda: [lines()]}
 
 
-def _neighbour(address: Address) -> list[str]:
-    if address.tcp_port == address.search_port:
+def _neighbour(address: Address | None) -> list[str]:
+    if address is None or address.tcp_port == address.search_port:
         return []
     return [
         f"  NOTE: another server has port {address.search_port}, this one has {address.tcp_port}; clients find both.",
@@ -214,28 +205,31 @@ def _neighbour(address: Address) -> list[str]:
 
 
 def _say_hello(
-    configuration: Configuration, detector: Detector, address: Address, tango: TangoFace | None
+    configuration: Configuration, detector: Detector, address: Address | None, tango: TangoFace | None
 ) -> None:
     """Tell a person what is served, where, and how to reach it."""
     hardware = configuration.detector
     what = "an emulated Xspress3" if hardware.emulate else f"the Xspress3 behind {hardware.library}"
     p, r = configuration.prefix, configuration.server.detector_prefix
     listen = configuration.server.listen
+    pvs = f"{p}{r}Acquire, {p}HDF1:Capture, {p}MCA1:ArrayData ...   (all: --list-pvs)"
     lines = [
         f"Serving {what}: {hardware.channels} channels, {detector.values['size_x']} bins",
-        f"  Channel Access  {p}{r}Acquire, {p}HDF1:Capture, {p}MCA1:ArrayData ...   (all: --list-pvs)",
+        *([f"  Channel Access  {pvs}"] if address else []),
         *([f"  Tango           {tango.device_name('127.0.0.1' if listen == '0.0.0.0' else listen)}"] if tango else []),
         *_neighbour(address),
         f"  data stream     {detector.data.endpoint}   (xsp3-print, xsp3-write)",
         f"  monitor         {detector.monitor.endpoint}",
-        "To reach it from this host:",
-        *(f"  export {name}={value}" for name, value in address.environment().items()),
     ]
+    if address:
+        lines.append("To reach it from this host:")
+        lines += [f"  export {name}={value}" for name, value in address.environment().items()]
     if listen.startswith("127."):
         lines.append("Other hosts cannot reach it; --listen 0.0.0.0 lets them.")
     else:
+        others = address.environment(local=False) if address else {}
         lines.append(f"To reach it from another host ({socket.gethostname()}):")
-        lines += [f"  export {name}={value}" for name, value in address.environment(local=False).items()]
+        lines += [f"  export {name}={value}" for name, value in others.items()]
         lines += [f"  Tango device {tango.device_name(socket.gethostname())}"] if tango else []
     lines.append("Ctrl-C stops it.")
     sys.stdout.write("\n".join(lines) + "\n")

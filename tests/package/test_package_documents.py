@@ -9,7 +9,7 @@ import msgspec
 import package_tables
 import pytest
 
-from xsp3ioc.__main__ import _parser
+from xsp3ioc.__main__ import make_parser
 from xsp3ioc.configuration import Access, Autosave, Hardware, Serve, read_configuration
 from xsp3ioc.sdk import EmulatorSettings
 
@@ -92,7 +92,7 @@ def test_the_example_configuration(tmp_path):
 
 
 def test_options_of_the_server_exist():
-    options = {option for action in _parser()._actions for option in action.option_strings}
+    options = {option for action in make_parser()._actions for option in action.option_strings}
     for line in re.findall(r"`?xsp3ioc (--[^`\n]+)", README):
         assert set(re.findall(r"--[a-z-]+", line)) <= options
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from xsp3ioc import autosave, autosave_file, service
-from xsp3ioc.__main__ import COMMANDS, _parser
+from xsp3ioc.__main__ import COMMANDS, make_parser
 from xsp3ioc.configuration import read_configuration
 
 ROOT = Path(__file__).parents[2]
 UNIT = (ROOT / "xsp3ioc" / "data" / "xsp3ioc.service").read_text()
 PAGE = (ROOT / "docs" / "operations.md").read_text()
-OPTIONS = {option for action in _parser()._actions for option in action.option_strings}
+OPTIONS = {option for action in make_parser()._actions for option in action.option_strings}
 
 
 def settings(key):
