@@ -210,7 +210,6 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
         finally:
             self.recorder.ends.release()
         with self._showing:
-            series.over = True
             self._show_progress(series, last=True)
             for analysis in self._analyses if series.shown else ():
                 analysis.end(series.length)
@@ -222,6 +221,9 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
     def _show_end(self, series: Series, remark: str) -> None:
         stopped = series.stop_asked.is_set() or bool(series.error)
         with self._lock:  # all at once: the next series must not begin in between
+            series.over = True
+            at = float(series.latest.frames["time"][-1]) if series.latest is not None else None
+            self.update_changed({"frames_acquired": series.confirmed}, at)
             self._move("abandon" if series.abandoned.is_set() else "drained", "Aborted" if stopped else "")
             if series.error:
                 self.say(series.error, Severity.major)

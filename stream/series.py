@@ -63,7 +63,7 @@ class Series:
     triggers_sent: int = 0
     """Triggers by software."""
     over: bool = False
-    """All sinks have all of it."""
+    """All sinks have all of it, and it is about to be left."""
     written: int = 0
     """Frames of it that are in the file."""
     missing: list[Gap] = field(default_factory=list)

@@ -38,6 +38,12 @@ class TangoClient:
             return refused.args[0].desc
         return ""
 
+    def get(self, attribute: str):
+        return self._proxy.read_attribute(attribute).value
+
+    def commands(self) -> list[str]:
+        return [known.cmd_name for known in self._proxy.command_list_query()]
+
     def write(self, attribute: str, value) -> str:
         """Empty, or why not."""
         import tango
