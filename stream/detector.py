@@ -7,10 +7,8 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Collection
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +21,11 @@ from xsp3ioc.stream.connection import System
 from xsp3ioc.stream.energies import Energies
 from xsp3ioc.stream.expected import Expected
 from xsp3ioc.stream.life import State
-from xsp3ioc.stream.messages import NONE, Block
+from xsp3ioc.stream.messages import Block
 from xsp3ioc.stream.monitor_answers import MonitorAnswers
 from xsp3ioc.stream.monitor_socket import MonitorSocket
 from xsp3ioc.stream.parameter import Severity
+from xsp3ioc.stream.places import Places
 from xsp3ioc.stream.plugin_commands import PluginCommands
 from xsp3ioc.stream.plugins import PluginCounts
 from xsp3ioc.stream.recorder import Recorder
@@ -36,6 +35,7 @@ from xsp3ioc.stream.scaler_analysis import ScalerAnalysis
 from xsp3ioc.stream.scaler_attributes import ScalerAttributes
 from xsp3ioc.stream.scaler_commands import ScalerCommands
 from xsp3ioc.stream.series import Series, SeriesError
+from xsp3ioc.stream.side_streams import open_beside
 from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.subscribers import Audience
 
@@ -49,21 +49,6 @@ CALL_TIMEOUT = 5.0
 """Seconds after which a call of the library that has not come back is a fault."""
 CONNECT_TIMEOUT = 120.0
 """The same for connecting: real boxes take their time."""
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where the sockets are served."""
-
-    listen: str = "127.0.0.1"
-    data_port: int = 9999
-    monitor_port: int = 9998
-    compression: str = NONE
-    """Of the spectra on the data socket."""
-    expect: Collection[str] = ()
-    """Names of subscribers without whom no series begins."""
-    expect_timeout: float = 10.0
-    """Seconds in which they have to come."""
 
 
 class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerAttributes, Energies):
@@ -90,15 +75,20 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
         private = f"ipc://{Path(self._directory.name) / 'data'}"
         try:
             self.data = DataSocket(
-                [private, f"tcp://{places.listen}:{places.data_port or '*'}"],
+                [private, places.endpoint(places.data_port)],
                 token,
                 lambda report: self.recorder.hear(report),
                 self._show_subscribers,
                 places.compression,
             )
             try:
-                endpoint = f"tcp://{places.listen}:{places.monitor_port or '*'}"
-                self.monitor = MonitorSocket(endpoint, self.answers)
+                self.monitor = MonitorSocket(places.endpoint(places.monitor_port), self.answers)
+                try:
+                    frame_bytes = self.pool.channels * self.pool.bins * 4
+                    self.beside = open_beside(self.data, places, frame_bytes, self._on_warning)
+                except OSError:
+                    self.monitor.close()
+                    raise
             except OSError:
                 self.data.close()
                 raise
@@ -109,6 +99,8 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
         self.recorder.start()
         self.data.start()
         self.monitor.start()
+        for stream in self.beside.values():
+            stream.start()
         self._ended = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="watchdog", daemon=True)
         self._ticker.start()
@@ -153,7 +145,8 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
         if turn % 5 == 0:
             self._show_headroom(series)
             self._show_queue()
-            self.update_changed(pool_values(self.pool))
+            dropped = {f"{name}_dropped": stream.dropped for name, stream in self.beside.items()}
+            self.update_changed(pool_values(self.pool) | dropped)
         if turn % HEARTBEAT == 0:
             self._look_after_system()
         if turn % 50 == 0:
@@ -253,6 +246,8 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
             self._await(self.put("disconnect", True, who="server"), max(0.2, deadline - time.monotonic()))
         self._ended.set()
         self.monitor.close()
+        for stream in self.beside.values():
+            stream.close()
         self.data.close()
         self._directory.cleanup()
 

@@ -219,6 +219,13 @@ class DetectorParameters:
         0, "Frames of this series that are lost", pv="FramesMissing", aliases=("FramesMissing_RBV",), writable=False
     )
     subscribers = Parameter(0, "Subscribers of the data socket", pv="Subscribers", writable=False)
+    legacy_dropped = Parameter(
+        0, "Frames of this series that the xspress3-streamer compatible publisher dropped", pv="LegacyDropped",
+        writable=False,
+    )  # fmt: skip
+    stream1_dropped = Parameter(
+        0, "Frames of this series that the stream1 socket dropped", pv="Stream1Dropped", writable=False
+    )
     ring_headroom = Parameter(
         100.0, "Room left in the pool and the circular buffer before frames are lost", pv="RingHeadroom",
         aliases=("RingHeadroom_RBV",), unit="%", precision=1, writable=False,

@@ -191,11 +191,16 @@ class DataSocket(ServedSocket):
         self._probed: Collection[str] = ()
         self._complaints = _Complaints()
         self.subscribers = Subscribers()
+        self.beside: list[Callable[[Message, Block | None], None]] = []
+        """Who gets all messages too that are not for the writer alone; they are called by who publishes."""
 
     def publish(self, message: Message, block: Block | None = None, audience: Audience = Audience.all) -> None:
         """Queue a message; from any thread, never waits."""
         self.subscribers.inbox.append(Item(message, encode(message), block, audience))
         self._wake_up()
+        if audience is not Audience.writer:
+            for take in self.beside:
+                take(message, block)
 
     def probe(self, names: Collection[str] = ()) -> None:
         """Find out who is gone of those to whom nothing can be sent, and of those with these `names`; never waits."""

@@ -72,6 +72,14 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--expect-timeout", type=float, metavar="SECONDS", help="how long a start waits for them (default 10)"
     )
+    parser.add_argument(
+        "--legacy-port", type=int, metavar="PORT", help="publish for the receivers of xspress3-streamer (default: not)"
+    )
+    parser.add_argument(
+        "--legacy-images", choices=("messages", "parts"),
+        help="there a frame is three messages (default), or one of three parts",
+    )  # fmt: skip
+    parser.add_argument("--stream1-port", type=int, metavar="PORT", help="push as STINS, stream1 (default: not)")
     parser.add_argument("--tango", metavar="DEVICE", help="serve this Tango device too, e.g. test/xspress3/1")
     parser.add_argument("--nodb", action="store_true", default=None, help="serve it without a Tango database")
     parser.add_argument("--tango-port", type=int, metavar="PORT", help="its port (default 10123; 0: any free one)")

@@ -8,12 +8,13 @@ from typing import Any
 
 import msgspec
 
-from xsp3ioc.configuration import Configuration, ConfigurationError
+from xsp3ioc.configuration import PARTS, Configuration, ConfigurationError
 from xsp3ioc.sdk import Library, Xspress3Error
 from xsp3ioc.stream.channel_commands import HELD_BY_HARDWARE
 from xsp3ioc.stream.connection import System
-from xsp3ioc.stream.detector import Detector, Places
+from xsp3ioc.stream.detector import Detector
 from xsp3ioc.stream.parameter import SLOTS, Index, Parameter
+from xsp3ioc.stream.places import Places
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ def make_detector(configuration: Configuration, library: Library) -> Detector:
     system = System(library, hardware.connection, configuration.gap)
     places = Places(
         server.listen, server.data_port, server.monitor_port, server.stream_compression, server.expect,
-        server.expect_timeout,
+        server.expect_timeout, server.legacy_port, server.legacy_images == PARTS, server.stream1_port,
     )  # fmt: skip
     try:
         detector = Detector(system, places, server.pool << 20, server.fsync)

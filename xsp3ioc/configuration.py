@@ -26,6 +26,9 @@ COMPRESSIONS = ("none", "bslz4")
 REPLAY = ("replay", "replay_end")
 """Keys of `[emulator]` that say whose frames it shows, and what comes after the last one: wrap or stop."""
 
+MESSAGES, PARTS = IMAGES = ("messages", "parts")
+"""Of a frame: three messages, or one of three parts."""
+
 
 class ConfigurationError(ValueError):
     """The server cannot start with these settings; the message is one line for its user."""
@@ -50,6 +53,12 @@ class Serve(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Subscribers of the data stream without whom no series begins, by name; `writer` is the server's own."""
     expect_timeout: float = 10.0
     """s in which they have to come."""
+    legacy_port: int | None = None
+    """Of a publisher for the receivers of xspress3-streamer; none: there is none."""
+    legacy_images: str = MESSAGES
+    """How it sends a frame, one of `IMAGES`."""
+    stream1_port: int | None = None
+    """Of a PUSH of STINS ("stream1"); none: there is none."""
     tango: str = ""
     """Name of the Tango device to serve too."""
     tango_port: int = 10123
@@ -175,9 +184,11 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
                 raise ConfigurationError(f"{macro} = {name!r} cannot begin the name of a record: no spaces or commas")
         if self.server.tango and not re.fullmatch(r"[^/\s,#:*-][^/\s,#:*]*(/[^/\s,#:*]+){2}", self.server.tango):
             raise ConfigurationError(f"tango = {self.server.tango} is no device name like test/xspress3/1")
-        for name in ("data_port", "monitor_port", "tango_port"):
+        if self.server.legacy_images not in IMAGES:
+            raise ConfigurationError(f"legacy_images = {self.server.legacy_images} is none of {', '.join(IMAGES)}")
+        for name in ("data_port", "monitor_port", "legacy_port", "stream1_port", "tango_port"):
             port = getattr(self.server, name)
-            if not 0 <= port <= 65535:
+            if port is not None and not 0 <= port <= 65535:
                 raise ConfigurationError(f"{name} = {port} is outside 0..65535 (0: any free port)")
 
     def write_access(self) -> WriteAccess:

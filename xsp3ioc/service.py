@@ -220,6 +220,7 @@ def _say_hello(
         *_neighbour(address),
         f"  data stream     {detector.data.endpoint}   (xsp3-print, xsp3-write)",
         f"  monitor         {detector.monitor.endpoint}",
+        *(f"  {name + ' stream':15} {stream.endpoint}" for name, stream in detector.beside.items()),
     ]
     if address:
         lines.append("To reach it from this host:")

@@ -23,6 +23,9 @@ ALLOWED = {
 }
 """Folder -> whose modules it may import. `messages`: the schema of the stream, and the formulas, which are pure."""
 
+ZMQ_MODULES = {f"stream/{name}.py" for name in ("sockets", "monitor_socket", "legacy_publisher", "stins_push")}
+"""Each with the class of one kind of socket."""
+
 TANGO_FACE_STARTER = {"service"}
 """Modules of xsp3ioc/ that may start the Tango face."""
 
@@ -99,7 +102,7 @@ def test_each_library_has_its_place(path):
         "caproto": folder == "xsp3ioc",
         "tango": folder == "tango",
         "cffi": folder == "sdk",
-        "zmq": folder == "receivers" or identify(path) in ("stream/sockets.py", "stream/monitor_socket.py"),
+        "zmq": folder == "receivers" or identify(path) in ZMQ_MODULES,
         "h5py": folder == "receivers" and path.stem in H5PY_MODULES,
         "hdf5plugin": folder == "receivers" and path.stem in H5PY_MODULES,
         "bitshuffle": (folder == "receivers" and path.stem in H5PY_MODULES) or identify(path) == "stream/bslz4.py",
@@ -112,7 +115,9 @@ def test_each_library_has_its_place(path):
 
 @every_module
 def test_nothing_received_is_executed(path):
-    assert packages(path).isdisjoint({"pickle", "marshal", "shelve", "dill", "cloudpickle"})
+    allowed = {"pickle.dumps"} if identify(path) == "stream/legacy_images.py" else set()  # written, never read
+    used = {name.split(".")[0] for name in set(imports(path)) - allowed}
+    assert used.isdisjoint({"pickle", "marshal", "shelve", "dill", "cloudpickle"})
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call):
             called = getattr(node.func, "id", getattr(node.func, "attr", ""))

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from xsp3ioc.sdk import Connection, EmulatedLibrary, EmulatorSettings, expected_frames
 from xsp3ioc.stream.connection import System
-from xsp3ioc.stream.detector import Detector, Places
+from xsp3ioc.stream.detector import Detector
+from xsp3ioc.stream.places import Places
 
 MILLISECOND = 80_000
 """Ticks."""
@@ -63,10 +64,12 @@ class Core:
 
 
 @contextmanager
-def running_core(**settings):
+def running_core(places=None, **settings):
+    """`places`: of sockets beside the two that are always there."""
     settings = EmulatorSettings(**{"count_rate": 2e6} | settings)
     connection = Connection(channels=settings.channels, cards=settings.cards)
-    detector = Detector(System(EmulatedLibrary(settings), connection), Places(data_port=0, monitor_port=0))
+    ports = {"data_port": 0, "monitor_port": 0} | (places or {})
+    detector = Detector(System(EmulatedLibrary(settings), connection), Places(**ports))
     try:
         core = Core(detector, settings)
         core.put("connect", True)

@@ -1,0 +1,85 @@
+"""The publisher for receivers of xspress3-streamer: lossy by nature, compatible byte for byte."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import zmq
+
+from xsp3ioc.stream.legacy_images import END, LegacyImages, Pieces
+from xsp3ioc.stream.messages import Block, Header
+from xsp3ioc.stream.side_socket import SideSocket
+
+WAITING_BYTES = 256 << 20
+"""Spectra that wait for a subscriber before it loses frames; copies, so that the pool is not held."""
+LEAST_WAITING = 64
+"""Frames that may wait, however large they are."""
+FULL = "a subscriber is slower than the detector, its frames are lost"
+
+
+class LegacyPublisher(SideSocket):
+    """An XPUB, to its subscribers a PUB: whom it cannot send a frame at once loses that frame, and nobody else does.
+
+    A subscriber that comes in mid-series gets its next frames, without a header.
+    """
+
+    name = "The xspress3-streamer compatible publisher"
+
+    def __init__(
+        self,
+        endpoint: str,
+        frame_bytes: int,
+        in_parts: bool = False,
+        on_drop: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """`frame_bytes` are the bytes of a frame's spectra; `in_parts`: a frame is one message, not three."""
+        self._in_parts = in_parts
+        waiting = max(LEAST_WAITING, WAITING_BYTES // frame_bytes) * (1 if in_parts else len(Pieces._fields))
+        super().__init__(
+            zmq.XPUB, endpoint, "--legacy-port", on_drop, SNDHWM=waiting, XPUB_VERBOSER=1, XPUB_NODROP=1
+        )
+        self._images: LegacyImages | None = None
+        self.subscribers = 0
+
+    def _look(self, readable: bool) -> None:
+        with contextlib.suppress(zmq.Again):
+            while True:
+                message = self._socket.recv_multipart(zmq.DONTWAIT)[0]
+                self.subscribers += {b"\x01": 1, b"\x00": -1}.get(message[:1], 0)
+
+    def _begin(self, header: Header) -> None:
+        self._images = LegacyImages(header)
+        self._send([self._images.begin()])
+
+    def _frames(self, block: Block) -> None:
+        self._look(True)
+        if self._images is None or self.subscribers <= 0:
+            return  # nobody to lose them
+        lost = 0
+        for pieces in self._images.frames(block):
+            messages = [pieces] if self._in_parts else [(piece,) for piece in pieces]
+            lost += False in [self._send(parts) for parts in messages]
+        if lost:
+            self._drop(lost, FULL)
+
+    def _end(self, header: Header, reason: str) -> None:
+        self._send([END])
+
+    def _send(self, parts: Sequence[Any]) -> bool:
+        """Send a message to all who have room for it; return False if somebody has just run out of it.
+
+        Who has none is left out until it has: those messages nobody counts, but the receiver by their frame numbers.
+        """
+        try:
+            # With NODROP nothing is sent, and Again raised, where anybody has no room.
+            self._socket.send_multipart(parts, zmq.DONTWAIT)
+        except zmq.Again:
+            self._socket.setsockopt(zmq.XPUB_NODROP, 0)
+            try:
+                self._socket.send_multipart(parts, zmq.DONTWAIT)
+            finally:
+                self._socket.setsockopt(zmq.XPUB_NODROP, 1)
+            return False
+        return True
