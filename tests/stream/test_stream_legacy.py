@@ -278,7 +278,6 @@ async def sequence(ingester, endpoint, settings):
 
 @pytest.mark.parametrize("stream", ["messages", "parts", "stream1"])
 def test_dranspose_reads_it(core, parts_core, stream):
-    pytest.importorskip("dranspose", reason="no dranspose")
     from dranspose.ingesters.zmqpull_single import ZmqPullSingleIngester
     from dranspose.ingesters.zmqsub_xspress3 import ZmqSubXspressIngester
     from dranspose.middlewares import stream1, xspress
