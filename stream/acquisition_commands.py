@@ -38,6 +38,8 @@ SHOW = 0.05
 """Seconds between two times that the acquisition itself shows how many frames there are."""
 SUBSCRIBER_PATIENCE = 1.0
 """Seconds that the end of a series waits for a subscriber that takes nothing."""
+LONGEST_WAIT = 10.0
+"""Seconds that it waits for one that takes something: at 1 MB/s the whole pool would take a quarter of an hour."""
 
 
 class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
@@ -203,7 +205,7 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
         try:
             self._finish_file(series, number)
             self.data.probe()
-            stuck = self.data.subscribers.wait_sent(SUBSCRIBER_PATIENCE, series.abandoned.is_set)
+            stuck = self.data.subscribers.wait_sent(SUBSCRIBER_PATIENCE, series.abandoned.is_set, LONGEST_WAIT)
             streamed = self.data.subscribers.streamed(series.id, series.acquired)
             end = series.end(number, streamed, series.written if series.recorded else None)
             self.data.publish(end, audience=Audience.others)
@@ -216,7 +218,7 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
             self._show_frame(series, last=True)
         if self.series is not series:
             return  # given up while it waited for its sinks
-        self._show_end(series, f"; subscriber {', '.join(stuck)} takes nothing" if stuck else "")
+        self._show_end(series, f"; subscriber {', '.join(stuck)} is behind" if stuck else "")
 
     def _show_end(self, series: Series, remark: str) -> None:
         stopped = series.stop_asked.is_set() or bool(series.error)

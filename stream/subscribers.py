@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -205,13 +206,15 @@ class Subscribers:
                 return None  # the writer holds the same blocks: nothing would be freed
             return worst.name, worst.cut()
 
-    def wait_sent(self, patience: float, give_up: Callable[[], bool]) -> list[str]:
-        """Wait until every queue is empty; return the names of those that took nothing for `patience` seconds.
+    def wait_sent(self, patience: float, give_up: Callable[[], bool], longest: float = math.inf) -> list[str]:
+        """Wait until every queue is empty; return the names of those that are behind when it is over.
 
-        `give_up` is asked now and then and must not wait.
+        It is when nobody took anything for `patience` seconds, and after `longest` seconds in any case. `give_up` is
+        asked now and then and must not wait.
         """
         with self.changed:
             left, since = -1, time.monotonic()
+            deadline = since + longest
             while not give_up():
                 waiting = [known for known in self.select() if known.waiting and not known.stuck]
                 if not waiting and not self.inbox:
@@ -219,7 +222,9 @@ class Subscribers:
                 now_left = sum(known.waiting for known in waiting)
                 if now_left != left:
                     left, since = now_left, time.monotonic()
-                elif time.monotonic() - since > patience:
+                if time.monotonic() > deadline:
+                    return [known.name for known in waiting]
+                if time.monotonic() - since > patience:
                     for known in waiting:
                         known.stuck = True
                     return [known.name for known in waiting]

@@ -160,3 +160,21 @@ def test_the_end_of_a_series_waits_once_for_one_that_takes_nothing(all_three):
     assert subscribers.wait_sent(0.1, lambda: False) == ["a"]
     a.give_credit(1)
     assert subscribers.wait_sent(60, lambda: True) == []
+
+
+def test_the_end_of_a_series_does_not_wait_for_ever_for_one_that_is_slow(all_three):
+    subscribers, a, *_ = all_three
+    subscribers.inbox += [image(number, 1) for number in range(1000)]
+    subscribers.distribute()
+
+    def progress():
+        for known in subscribers.select():
+            while known is not a and known.queue:
+                known.give_credit(32)
+                sent(known)
+        a.give_credit(1)
+        assert a.next()
+        return False
+
+    assert subscribers.wait_sent(60, progress, 0.3) == ["a"]
+    assert not a.stuck
