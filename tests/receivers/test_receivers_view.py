@@ -363,10 +363,9 @@ def test_a_window(rig, tmp_path):
             [sys.executable, "-m", "xsp3ioc.receivers.view", "--connect", rig.server.monitor],
             stderr=subprocess.PIPE, text=True, env=os.environ | {"DISPLAY": f":{number}", "MPLBACKEND": ""},
         )  # fmt: skip
-        try:
+        with pytest.raises(subprocess.TimeoutExpired):
             window.wait(3)
-        except subprocess.TimeoutExpired:
-            window.send_signal(signal.SIGINT)
+        window.send_signal(signal.SIGINT)
         _, error = window.communicate(timeout=20)
         assert (window.returncode, error) == (0, "")
     finally:
