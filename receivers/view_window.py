@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from types import FrameType
 from typing import Any
 
 from xsp3ioc.receivers.drawing import INSTALL, NoPictureError
@@ -50,7 +52,16 @@ class Window:
 
 
 def open_window(watcher: Watcher, logarithmic: bool, accumulated: bool) -> None:
-    """Show a window until it is closed; NoPictureError says what is missing."""
+    """Show a window until it is closed, or Ctrl-C; NoPictureError says what is missing."""
+    interrupted = False
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+
+    # Toolkits lose the exception that Python would make of it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     try:
         import matplotlib
         from matplotlib import pyplot
@@ -71,4 +82,7 @@ def open_window(watcher: Watcher, logarithmic: bool, accumulated: bool) -> None:
             "--text shows it in this terminal, --output FILE.png saves a picture"
         )
     Window(figure, watcher, logarithmic, accumulated).refresh()
+    closing = figure.canvas.new_timer(interval=round(1000 * LOOK))
+    closing.add_callback(lambda: pyplot.close(figure) if interrupted else None)
+    closing.start()
     pyplot.show()

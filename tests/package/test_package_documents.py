@@ -124,7 +124,7 @@ def test_the_example_without_a_server(tmp_path):
 
 def test_the_example_receiver(start_server, tmp_path):
     server = start_server(parameters={"frames": 30, "exposure_time": 0.001})
-    (example,) = blocks((ROOT / "docs" / "stream.md").read_text(), "python")
+    example, look = blocks((ROOT / "docs" / "stream.md").read_text(), "python")
     script = tmp_path / "receive.py"
     script.write_text(example.replace("tcp://127.0.0.1:9999", server.data))
     receiver = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
@@ -134,3 +134,6 @@ def test_the_example_receiver(start_server, tmp_path):
     output, _ = receiver.communicate(timeout=30)
     assert output.startswith("30 frames of 4 channels; simulated: True\n")
     assert output.endswith("complete nothing missing\n")
+    script.write_text(look.replace("tcp://127.0.0.1:9998", server.monitor))
+    looked = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path, timeout=30)
+    assert re.fullmatch(r"29 \d+\n", looked.stdout), looked.stderr

@@ -352,7 +352,10 @@ def test_a_window(rig, tmp_path):
     pytest.importorskip("tkinter")
     read, write = os.pipe()
     display = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x900x24", "-nolisten", "tcp"],
+        [
+            "Xvfb", "-displayfd", str(write), "-screen", "0", "1400x900x24", "-nolisten", "tcp",
+            "-fbdir", str(tmp_path),
+        ],
         pass_fds=[write], stderr=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(write)
@@ -363,8 +366,15 @@ def test_a_window(rig, tmp_path):
             [sys.executable, "-m", "xsp3ioc.receivers.view", "--connect", rig.server.monitor],
             stderr=subprocess.PIPE, text=True, env=os.environ | {"DISPLAY": f":{number}", "MPLBACKEND": ""},
         )  # fmt: skip
-        with pytest.raises(subprocess.TimeoutExpired):
-            window.wait(3)
+        # The display begins black; the window is white for the most part, with some in the colour of channel 1.
+        screen, deadline = tmp_path / "Xvfb_screen0", time.monotonic() + 60
+        while time.monotonic() < deadline and window.poll() is None:
+            pixels = screen.read_bytes()
+            if pixels.count(b"\xff\xff\xff") > 300_000 and b"\xb4\x77\x1f" in pixels:
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("no spectra are on the screen")
         window.send_signal(signal.SIGINT)
         _, error = window.communicate(timeout=20)
         assert (window.returncode, error) == (0, "")

@@ -33,6 +33,7 @@ def connect(rig):
     def make(kind=zmq.REQ):
         client = context.socket(kind)
         client.setsockopt(zmq.LINGER, 0)
+        client.setsockopt(zmq.SNDHWM, 0)
         client.setsockopt(zmq.RCVTIMEO, 20_000)
         client.connect(rig.server.monitor)
         return client
