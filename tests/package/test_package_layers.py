@@ -26,7 +26,7 @@ ALLOWED = {
 ZMQ_MODULES = {f"stream/{name}.py" for name in ("sockets", "monitor_socket", "legacy_publisher", "stins_push")}
 """Each with the class of one kind of socket."""
 
-TANGO_FACE_STARTER = {"service"}
+TANGO_FACE_STARTER = {"service", "tango_device", "xspress3ds"}
 """Modules of xsp3ioc/ that may start the Tango face."""
 
 H5PY_MODULES = {
