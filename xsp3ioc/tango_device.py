@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from xsp3ioc.tango.face import TangoFace
     from xsp3ioc.tango.registration import Place
 
-FIXED = ("listen", "data_port", "monitor_port")
+FIXED = ("listen", "data_port", "monitor_port", "legacy_port", "legacy_images", "stream1_port")
 """Keys of `[server]` that are for the life of the server."""
 
 

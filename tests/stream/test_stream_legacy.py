@@ -6,6 +6,8 @@ import asyncio
 import logging
 import pickle
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -180,6 +182,33 @@ def test_a_late_subscriber_has_the_next_series(core):
         done.result(20)
         core.acquire(20)
         assert late.heard().numbers == list(range(20))
+
+
+LISTEN = """
+import sys, zmq
+socket = zmq.Context().socket(zmq.SUB)
+socket.setsockopt(zmq.SUBSCRIBE, b"")
+socket.connect(sys.argv[1])
+while True:
+    socket.recv()
+    print("x", flush=True)
+"""
+
+
+def test_a_killed_subscriber_disturbs_nobody(core):
+    legacy = core.detector.beside["legacy"]
+    with foreigners(core, WritingReceiver) as (stays,):
+        with subprocess.Popen([sys.executable, "-c", LISTEN, legacy.endpoint], stdout=subprocess.PIPE) as killed:
+            core.wait(lambda: legacy.subscribers == 2)
+            core.set(frames=500, exposure_time=0.001)
+            done = core.detector.put("acquire", True)
+            killed.stdout.readline()
+            killed.kill()
+            done.result(20)
+        series = stays.heard()
+        assert series.numbers == list(range(500))
+        assert np.array(series.spectra).tobytes() == core.frames(500)[0].tobytes()
+        core.wait(lambda: legacy.subscribers == 1)
 
 
 def test_frames_of_one_message_are_whole_for_all_but_the_one_who_stands_still(parts_core):
