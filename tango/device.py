@@ -105,25 +105,28 @@ class Xspress3DS(ReadCommands, Device):
         Here, because what `init_device` raises is no exception that the client would understand (PyTango 10.3).
         """
         if not (Util.instance().is_svr_shutting_down() or self.core.closing):
-            try:
-                self._connect_again()
-            except (DevFailed, ValueError) as error:
-                self._show_failed_init(error)
-                refuse(error, "Init")
+            self._connect_again()
         super().delete_device()
 
     def _connect_again(self) -> None:
         """Take over the properties of now, stop, connect; a connection that takes long goes on behind."""
-        type(self).renew()
+        try:
+            type(self).renew()
+        except ValueError as error:
+            refuse(error, "Init")  # all goes on as it was
         puts = [self.core.put("acquire", False, who=self.who), self.core.put("connect", True, who=self.who)]
-        self.wait_for("Init", puts, goes_on=True)
+        try:
+            self.wait_for("Init", puts, goes_on=True)
+        except DevFailed as error:
+            self._show_failed_init(error.args[0].desc)
+            raise
 
-    def _show_failed_init(self, error: Exception) -> None:
+    def _show_failed_init(self, why: str) -> None:
         """Leave no system behind that works with other settings than it shall: FAULT, with the reason as status."""
         if self.core.state is State.idle:
             with contextlib.suppress(DevFailed):
                 self.wait_for("Init", [self.core.put("disconnect", True, who=self.who)])
-        self.core.say(f"Init failed: {error.args[0].desc if isinstance(error, DevFailed) else error}", Severity.major)
+        self.core.say(f"Init failed: {why}", Severity.major)
 
     def initialize_dynamic_attributes(self) -> None:
         """Make an attribute of each of the core's parameters, and those of each channel."""

@@ -47,7 +47,7 @@ class TangoDevice:
         properties = self.properties()
         lay_over(configuration, self.place.device, properties)
         configuration.server.tango = self.place.device
-        if "Channels" in properties:
+        if properties.keys() & {"Channels", "Configuration"}:
             self.asks_channels = False
         return configuration
 

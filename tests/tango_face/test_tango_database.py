@@ -119,6 +119,7 @@ def test_properties_and_init(database, start, clients, tmp_path):
 
     database.set(device, StreamerPort=free_port())
     assert client.run("Init") == "Init cannot change data_port: start the server again"
+    assert client.state() == "STANDBY"
     database.set(device, StreamerPort=data, ConfigPath=str(tmp_path / "nowhere"))
     refusal = client.run("Init")
     assert refusal == f"Settings directory {tmp_path}/nowhere does not exist; set CONFIG_PATH"
