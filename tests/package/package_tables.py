@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import package_files
+import package_messages
 
 from xsp3ioc.receivers.layout import READERS
 from xsp3ioc.records import DETECTOR, READBACK, all_records
@@ -112,7 +113,8 @@ def readers() -> str:
 
 
 TABLES = {
-    "states": states, "protocol": protocol, "settings": settings, "records": records,
+    "states": states, "protocol": protocol, "protocol_fields": lambda: package_messages.fields(table),
+    "settings": settings, "records": records,
     "tango_attributes": tango_attributes,
     "file_readers": readers, "file_tree": package_files.tree,
 }  # fmt: skip
