@@ -10,6 +10,8 @@ import argparse
 import multiprocessing
 import os
 import platform
+import queue
+import socket as socket_module
 import statistics
 import time
 from collections.abc import Iterator
@@ -20,6 +22,8 @@ import numpy as np
 import zmq
 from rich.console import Console
 
+from xsp3ioc.demo_client import Client
+from xsp3ioc.demo_server import EmulatedServer
 from xsp3ioc.sdk import EmulatorSettings, expected_frames
 from xsp3ioc.stream.blocks import FRAME_DTYPE
 from xsp3ioc.stream.formulas import dead_time_factors
@@ -30,6 +34,7 @@ from xsp3ioc.stream.stins_push import StinsPush
 
 SPAWN = multiprocessing.get_context("spawn")
 BLOCK = 16
+RATES = (1000, 2000, 4000, 6000, 8000, 10_000, 12_000, 16_000)
 AT_ONCE = 8
 """Blocks that wait at most, so that none is dropped."""
 console = Console(highlight=False, width=120)
@@ -146,13 +151,43 @@ def preparing(channels: int) -> tuple[float, float]:
     return 1e6 * statistics.median(taken), 1e6 * statistics.median(pickled)
 
 
+def highest_rate(option: str, kind: int, per_frame: int, seconds: float) -> None:
+    """Clock pace: the highest of some rates at which a whole server of 4 channels lost nothing, and the next."""
+    with socket_module.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    held = 0
+    with EmulatedServer(option, str(port)) as server, Client(server.environment) as client:
+        with _drained(kind, f"tcp://127.0.0.1:{port}") as counts:
+            time.sleep(1)
+            for rate in RATES:
+                frames = int(rate * seconds)
+                client.put(f"{server.detector_prefix}AcquireTime", 1 / rate - 1e-6)
+                client.put(f"{server.detector_prefix}NumImages", frames)
+                done = client.start(f"{server.detector_prefix}Acquire", 1)
+                assert done.wait(seconds + 60) and done.succeeded
+                try:
+                    received = counts.get(timeout=5)
+                except queue.Empty:  # even the end is lost
+                    break
+                if received != frames * per_frame + 2:
+                    break
+                held = rate
+    console.print(f"  {option:15} {held:,} frames/s held for {seconds:g} s with nothing lost")
+
+
 def main() -> None:
     """Show all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=3200, help="of 4 channels; no more than may wait")
+    parser.add_argument("--rate", action="store_true", help="the highest rate of a whole server, instead")
     options = parser.parse_args()
     console.print(f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}")
+    if options.rate:
+        highest_rate("--legacy-port", zmq.SUB, 3, 5)
+        highest_rate("--stream1-port", zmq.PULL, 1, 5)
+        return
     for channels in (4, 16):
         size, frames = channels * 4096 * 4, options.frames * 4 // channels
         template, pickled = preparing(channels)
