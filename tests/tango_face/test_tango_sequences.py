@@ -261,7 +261,7 @@ def test_a_second_client_gets_a_clear_refusal(beamline):
 
 
 def test_a_fault_of_the_library_is_shown_and_left_by_init(tmp_path):
-    beamline = Beamline(tmp_path, emulator={"faults": {"hang": {"xsp3_histogram_read4d": [3, 30.0]}}})
+    beamline = Beamline(tmp_path, emulator={"faults": {"hang": {"xsp3_histogram_read4d": [3, 6.5]}}})
     try:
         beamline.contrast.prepare(0.01, str(tmp_path / "f.hdf5"), starts=20)
         for _ in range(2):
@@ -273,5 +273,16 @@ def test_a_fault_of_the_library_is_shown_and_left_by_init(tmp_path):
         assert "(fault; write 1 to RESET or CONNECT, or Init in Tango)" in beamline.contrast.run("Arm")
         beamline.ca.wait_for("HDF1:Capture_RBV", 0)
         assert len(file_of(str(tmp_path / "f.hdf5"))[0]) == 2
+        refusals = []
+        while refused := beamline.contrast.run("Init"):
+            refusals.append(refused)
+            assert len(refusals) < 1000
+            time.sleep(0.02)
+        assert all("has not returned" in refused for refused in refusals)
+        beamline.tango.wait_for("STANDBY")
+        beamline.contrast.prepare(0.01, str(tmp_path / "after.hdf5"), starts=2)
+        beamline.contrast.step()
+        assert beamline.contrast.step() == ("STANDBY", 2)
+        assert len(file_of(str(tmp_path / "after.hdf5"))[0]) == 2
     finally:
         beamline.end()
