@@ -99,7 +99,7 @@ def test_options_of_the_server_exist():
 
 def test_the_example_scan(start_server, tmp_path):
     server = start_server()
-    example, _ = blocks(README, "python")
+    example, _, _ = blocks(README, "python")
     script = tmp_path / "scan.py"
     example = example.replace("XSP3_4Chan:", server.prefix).replace('"/tmp"', f'"{tmp_path}"')
     script.write_text(example + REFUSED)
@@ -114,8 +114,19 @@ def test_the_example_scan(start_server, tmp_path):
     assert refusal == "NumImages = 0 is below 1"
 
 
+def test_the_example_of_tango(start_server, tmp_path):
+    server = start_server("--tango", "test/xspress3/1", "--tango-port", "0", "--nodb")
+    name = re.search(r"tango://\S+", server.banner)[0]
+    _, example, _ = blocks(README, "python")
+    example = example.replace("tango://127.0.0.1:10123/test/xspress3/1#dbase=no", name).replace('"/tmp', f'"{tmp_path}')
+    result = subprocess.run(
+        [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (result.returncode, result.stdout) == (0, f"STANDBY {tmp_path}/scan_000001.h5\n"), result.stderr
+
+
 def test_the_example_without_a_server(tmp_path):
-    _, example = blocks(README, "python")
+    *_, example = blocks(README, "python")
     result = subprocess.run(
         [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
