@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 
 import h5py
 import hdf5plugin  # noqa: F401  for h5py
