@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import zmq
 
+from xsp3ioc.receivers.keys import connect
+
 PORT = 9998
 DEFAULT = f"tcp://127.0.0.1:{PORT}"
 CONNECT = 1.5
@@ -47,10 +49,10 @@ class Monitor:
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.SNDTIMEO, round(1000 * CONNECT))
         try:
-            socket.connect(self.endpoint)
-        except zmq.ZMQError as error:
+            connect(socket, self.endpoint, DEFAULT)
+        except ValueError:
             socket.close()
-            raise ValueError(f"{self.endpoint} is not an address like {DEFAULT}: {error}") from None
+            raise
         return socket
 
     def ask(self, request: str, timeout: float = 1.5) -> list[bytes]:

@@ -12,6 +12,7 @@ import zmq
 from numpy.typing import NDArray
 from zmq.utils.monitor import recv_monitor_message
 
+from xsp3ioc.receivers.keys import connect
 from xsp3ioc.stream.messages import (
     Block,
     Capture,
@@ -142,10 +143,10 @@ class Receiver:
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
         try:
-            self._socket.connect(endpoint)
-        except zmq.ZMQError as error:
+            connect(self._socket, endpoint, "tcp://host:9999")
+        except ValueError:
             self.close()
-            raise ValueError(f"{endpoint} is not an address like tcp://host:9999: {error}") from error
+            raise
 
     def __enter__(self) -> Receiver:
         return self

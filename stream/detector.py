@@ -80,9 +80,10 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
                 lambda report: self.recorder.hear(report),
                 self._show_subscribers,
                 places.compression,
+                places.curve,
             )
             try:
-                self.monitor = MonitorSocket(places.endpoint(places.monitor_port), self.answers)
+                self.monitor = MonitorSocket(places.endpoint(places.monitor_port), self.answers, places.curve)
                 try:
                     frame_bytes = self.pool.channels * self.pool.bins * 4
                     self.beside = open_beside(self.data, places, frame_bytes, self._on_warning)

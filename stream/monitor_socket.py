@@ -9,6 +9,7 @@ from typing import Any
 
 import zmq
 
+from xsp3ioc.stream.curve import Curve
 from xsp3ioc.stream.messages import Refused, encode
 from xsp3ioc.stream.sockets import SHORTEST_TURN, ServedSocket
 
@@ -29,11 +30,11 @@ class MonitorSocket(ServedSocket):
     A ROUTER that behaves as a REP: one message that is no ZeroMQ makes a real REP deaf for all others (libzmq 4.3).
     """
 
-    def __init__(self, endpoint: str, answer: Callable[[bytes], Reply]) -> None:
+    def __init__(self, endpoint: str, answer: Callable[[bytes], Reply], curve: Curve | None = None) -> None:
         """`answer` gets a request and returns the parts of the reply; its ValueError is told to who has asked."""
         # A client that asks and does not read costs a few answers of memory.
         marks = {"RCVHWM": MOST_WAITING, "SNDHWM": MOST_WAITING}
-        super().__init__(zmq.ROUTER, [endpoint], "--monitor-port", **marks)
+        super().__init__(zmq.ROUTER, [endpoint], "--monitor-port", curve, **marks)
         self._answer = answer
 
     def _turn(self, readable: bool) -> None:

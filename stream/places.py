@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from xsp3ioc.stream.curve import Curve
 from xsp3ioc.stream.messages import NONE
 
 
@@ -27,6 +28,8 @@ class Places:
     """Whether it sends a frame as one message of three parts, not as three messages."""
     stream1_port: int | None = None
     """Of the PUSH of STINS ("stream1"); None: there is none."""
+    curve: Curve | None = None
+    """The data and monitor sockets are open to known clients only."""
 
     def endpoint(self, port: int) -> str:
         """Return the address of a port; 0: any free one."""

@@ -14,6 +14,8 @@ from typing import Any
 
 import zmq
 
+from xsp3ioc.stream.complaints import Complaints
+from xsp3ioc.stream.curve import Curve, Gate
 from xsp3ioc.stream.messages import (
     COMPRESSIONS,
     NONE,
@@ -54,17 +56,23 @@ class PortInUseError(OSError):
 class ServedSocket(ABC):
     """A bound socket and the thread that serves it."""
 
-    def __init__(self, kind: int, endpoints: list[str], option: str, **socket_options: int) -> None:
+    def __init__(
+        self, kind: int, endpoints: list[str], option: str, curve: Curve | None = None, /, **socket_options: int
+    ) -> None:
         self._context = zmq.Context()
         self._socket = self._context.socket(kind)
         self._socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_REQUEST)
         self._socket.setsockopt(zmq.LINGER, 500)
         for name, value in socket_options.items():
             self._socket.setsockopt(getattr(zmq, name), value)
+        self._gate = Gate(self._context, self._socket, curve) if curve is not None else None
         for endpoint in endpoints:
+            if curve is not None and endpoint.startswith("tcp:"):
+                curve.protect(self._socket)
             try:
                 self._socket.bind(endpoint)
             except zmq.ZMQError as error:
+                self._close_gate()
                 self._context.destroy(linger=0)
                 if error.errno == zmq.EADDRINUSE:
                     raise PortInUseError(
@@ -129,24 +137,13 @@ class ServedSocket(ABC):
         self._wake_up()
         if self._thread.ident is not None:
             self._thread.join(5)
+        self._close_gate()
         self._context.destroy(linger=500)
         os.close(self._wake)
 
-
-class _Complaints:
-    """Log lines about what strangers send: one a second at most, with the number of those left out."""
-
-    def __init__(self) -> None:
-        self._last = 0.0
-        self._left_out = 0
-
-    def say(self, text: str) -> None:
-        """Log it, or count it."""
-        if time.monotonic() - self._last < 1.0:
-            self._left_out += 1
-            return
-        log.warning("%s%s", text, f" ({self._left_out} more like it before)" if self._left_out else "")
-        self._last, self._left_out = time.monotonic(), 0
+    def _close_gate(self) -> None:
+        if self._gate is not None:
+            self._gate.close()
 
 
 class DataSocket(ServedSocket):
@@ -163,6 +160,7 @@ class DataSocket(ServedSocket):
         on_report: Callable[[Report], None] = lambda report: None,
         on_change: Callable[[str], None] = lambda text: None,
         compression: str = NONE,
+        curve: Curve | None = None,
     ) -> None:
         """`on_report` hears the reports of the writer that knows `token`, `on_change` that somebody came or went.
 
@@ -175,6 +173,7 @@ class DataSocket(ServedSocket):
             zmq.ROUTER,
             endpoints,
             "--data-port",
+            curve,
             ROUTER_MANDATORY=1,
             SNDHWM=0,
             HEARTBEAT_IVL=10_000,
@@ -189,7 +188,7 @@ class DataSocket(ServedSocket):
             self._packer.prepare()
         self._probing = False
         self._probed: Collection[str] = ()
-        self._complaints = _Complaints()
+        self._complaints = Complaints()
         self.subscribers = Subscribers()
         self.beside: list[Callable[[Message, Block | None], None]] = []
         """Who gets all messages too that are not for the writer alone; they are called by who publishes."""

@@ -29,6 +29,7 @@ COMMANDS = {
     "plot": "draw the summed spectra of a file",
     "replay": "serve the frames of a file as an emulated detector's, or once through and compare",
     "salvage": "make a file that a crash left behind a good one",
+    "keys": "make a pair of keys, for sockets that are open to known clients only",
     "screens": "show or copy the screens for CS-Studio Phoebus",
 }
 """Each is a module of that name (`_` for `-`) with a `main(arguments) -> exit code`."""

@@ -12,6 +12,7 @@ from xsp3ioc.configuration import PARTS, Configuration, ConfigurationError
 from xsp3ioc.sdk import Library, Xspress3Error
 from xsp3ioc.stream.channel_commands import HELD_BY_HARDWARE
 from xsp3ioc.stream.connection import System
+from xsp3ioc.stream.curve import Curve
 from xsp3ioc.stream.detector import Detector
 from xsp3ioc.stream.parameter import SLOTS, Index, Parameter
 from xsp3ioc.stream.places import Places
@@ -23,11 +24,12 @@ def make_detector(configuration: Configuration, library: Library) -> Detector:
     """Make it, not connected yet; ConfigurationError says what cannot be."""
     hardware, server = configuration.detector, configuration.server
     system = System(library, hardware.connection, configuration.gap)
-    places = Places(
-        server.listen, server.data_port, server.monitor_port, server.stream_compression, server.expect,
-        server.expect_timeout, server.legacy_port, server.legacy_images == PARTS, server.stream1_port,
-    )  # fmt: skip
     try:
+        curve = Curve(server.curve_key, server.curve_clients) if server.curve_key or server.curve_clients else None
+        places = Places(
+            server.listen, server.data_port, server.monitor_port, server.stream_compression, server.expect,
+            server.expect_timeout, server.legacy_port, server.legacy_images == PARTS, server.stream1_port, curve,
+        )  # fmt: skip
         detector = Detector(system, places, server.pool << 20, server.fsync)
     except OSError as error:
         raise ConfigurationError(str(error)) from None

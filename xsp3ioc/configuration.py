@@ -59,6 +59,10 @@ class Serve(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """How it sends a frame, one of `IMAGES`."""
     stream1_port: int | None = None
     """Of a PUSH of STINS ("stream1"); none: there is none."""
+    curve_key: str = ""
+    """File with the secret key of the data and monitor sockets, which are encrypted then; empty: they are not."""
+    curve_clients: str = ""
+    """Directory with the public keys of all clients that they take."""
     tango: str = ""
     """Name of the Tango device to serve too."""
     tango_port: int = 10123
