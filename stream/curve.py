@@ -21,6 +21,8 @@ AGAIN = 60.0
 """Seconds before the same client is named again: it tries several times a second."""
 MOST_NAMED = 256
 """Clients of whom it is known when they were named."""
+FAILURES = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+"""Either end may notice first that they do not speak alike."""
 STRANGER = "one without CURVE, or with a wrong key of this server"
 
 
@@ -64,7 +66,7 @@ class Gate(threading.Thread):
         self._curve = curve
         self._questions = context.socket(zmq.REP)
         self._questions.bind("inproc://zeromq.zap.01")
-        self._failures = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
+        self._failures = socket.get_monitor_socket(FAILURES)
         self._closing = threading.Event()
         self._named: dict[str, float] = {}
         self.start()
