@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
+import threading
 import time
 
 import pytest
@@ -12,7 +15,7 @@ import zmq
 from ca_clients import ECA_NORMAL
 
 from xsp3ioc.receivers.receiver import Receiver
-from xsp3ioc.stream.messages import Block, Header
+from xsp3ioc.stream.messages import Block, Header, SeriesEnd
 
 HELLO = {"htype": "hello", "name": "x", "version": 1, "credit": 4}
 LARGEST = 1 << 16
@@ -123,7 +126,74 @@ def test_a_server_that_stops_in_mid_series(start_rig, how):
         assert frames == receiver.received
         if how == signal.SIGTERM:
             end = events[-1]
-            assert (end.htype if hasattr(end, "htype") else type(end).__name__) == "SeriesEnd"
+            assert isinstance(end, SeriesEnd)
             assert (end.reason, end.acquired, end.lost) == ("stopped", frames, [])
         else:
             assert isinstance(events[-1], Block)
+
+
+class Cable:
+    """Between a receiver and the server, to be pulled out."""
+
+    def __init__(self, address):
+        host, port = address.removeprefix("tcp://").split(":")
+        self._there = host, int(port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._ends: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                here, _ = self._listener.accept()
+                there = socket.create_connection(self._there)
+                self._ends += [here, there]
+                for ends in ((here, there), (there, here)):
+                    threading.Thread(target=self._carry, args=ends, daemon=True).start()
+
+    @staticmethod
+    def _carry(one, other):
+        with contextlib.suppress(OSError):
+            while data := one.recv(1 << 16):
+                other.sendall(data)
+
+    def pull(self):
+        ends, self._ends = self._ends, []
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.pull()
+
+
+def test_a_receiver_that_loses_its_connection_goes_on_with_the_next_block(rig):
+    cable = Cable(rig.server.data)
+    with Receiver(cable.address, "cut off") as receiver:
+        assert receiver.receive(0.2) is None
+        rig.ca.wait_for("det1:Subscribers", 1)
+        rig.begin(2000, 0.001)
+        frames, headers, end = [], [], None
+        while end is None:
+            event = receiver.receive(20)
+            assert event is not None
+            if isinstance(event, Header):
+                headers.append(event.series_id)
+            elif isinstance(event, Block):
+                frames += range(event.first, event.end)
+            elif isinstance(event, SeriesEnd):
+                end = event
+            if len(headers) == 1 and len(frames) > 300:
+                cable.pull()
+                headers.append(0)
+        assert headers == [headers[0], 0, headers[0]]
+        assert len(frames) == len(set(frames)) == receiver.received < 2000
+        missed = [number for gap in receiver.gaps for number in range(gap.first, gap.last + 1)]
+        assert sorted(frames + missed) == list(range(2000))
+        assert (end.reason, end.acquired) == ("complete", 2000)
+    cable.close()
+    assert rig.ca.put_status("acquire") == ECA_NORMAL
