@@ -34,6 +34,8 @@ class ArmCommands(AcquisitionCommands):
         sdk = self._ready_to_start("Arm")
         settings = self._settings_of_arm()
         name = self.values["destination"] if self.values["write_destination"] else ""
+        if name:
+            self._let_close()
         if name and self._occupied:
             raise RuntimeError(
                 f"Arm with DestinationFileName while {self._occupied}: Capture = 0 closes it, DestinationFileName = "

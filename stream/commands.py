@@ -243,7 +243,7 @@ class Commanded(Store, ABC):
 
     @abstractmethod
     def _let_close(self) -> None:
-        """Let a file that was told to close be closed, before what was put behind that."""
+        """Let a file that ends be closed, and its end be shown, before what was put behind that."""
 
     @abstractmethod
     def _stop(self, command: Command) -> None:

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from xsp3ioc.stream.capture_file import CaptureFile
 from xsp3ioc.stream.commands import Commanded
 from xsp3ioc.stream.disk import ask
 from xsp3ioc.stream.file_names import full_file_name, missing_levels
@@ -56,18 +55,14 @@ class FileSettingsCommands(Commanded):
     def _occupied(self) -> str:
         """What is being written, or waits to be: words that follow "while"; empty if nothing is."""
         file = self.recorder.file
-        if file is None or (file.over and not self._about_to_name(file)):
+        if file is None or (file.over and file.closed.done()):  # between the two its end is shown, and it may be named
             return ""
         if file.waiting:
             return f"{file.order.filename} waits for its first frame"
         return f"{file.name or file.order.filename} is being written"
 
-    def _about_to_name(self, file: CaptureFile) -> bool:
-        """Whether a file that has just ended gets its name, for which it is ordered next."""
-        return bool(file.order.hold and not file.error and self.values["file_auto_save"] and not file.closed.done())
-
     def _let_close(self) -> None:
-        """Let a file that was told to close be closed, before what was put behind that."""
+        """Let a file that ends be closed, and its end be shown, before what was put behind that."""
         file = self.recorder.file
         while file is not None and file.closing and self._occupied:
             if time.monotonic() - file.closing_since > CLOSE_PATIENCE:

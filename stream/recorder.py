@@ -169,7 +169,9 @@ class Recorder:
             if file.over:
                 return
             unheard = file.is_open and not file.private and (not file.closing or error != file.shortfall)
-            file.error, file.closing = error, True
+            file.error = error
+            if not file.closing:
+                file.close_from_now()
             file.over = True  # last: who sees it finds the rest as it stays
         if unheard:
             # The writer ended it by itself (all frames, or an error): say so to the other subscribers too.

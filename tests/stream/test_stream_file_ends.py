@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from concurrent.futures import Future
 from types import SimpleNamespace
 
@@ -172,6 +173,44 @@ def test_a_capture_whose_name_is_taken_fails_and_is_kept(core, tmp_path):
     core.set(file_number=1)
     core.put("writing", True)
     assert (tmp_path / "x_1.h5").exists()
+
+
+@pytest.fixture
+def slow_to_show(core, monkeypatch):
+    """The end of a file is shown a moment after it is known."""
+    recorder = core.detector.recorder
+    show = recorder._on_change
+
+    def late(file):
+        time.sleep(0.1)
+        show(file)
+
+    monkeypatch.setattr(recorder, "_on_change", late)
+
+
+@pytest.mark.parametrize("ends", ["told", "full"])
+@pytest.mark.parametrize("behind", ["corrected", "file_write_mode", "arm", "capture"])
+def test_what_is_put_behind_the_end_of_a_file_finds_it_shown(core, tmp_path, slow_to_show, ends, behind):
+    core.set(capture_frames_apart=1, capture_frames=2, destination=str(tmp_path / "destination.h5"))
+    core.set(write_destination=True, file_lazy_open=behind == "capture")
+    capture = core.detector.put("capture", True)
+    core.acquire(2 if ends == "full" else 1)
+    if ends == "told":
+        core.detector.put("capture", False)
+    else:
+        core.wait(lambda: core.detector.recorder.file.over)
+    core.detector.put(behind, True).begun.result(PATIENCE)
+    assert not capture.exception(PATIENCE)
+    assert core.get("capture") == (behind in ("arm", "capture"))
+
+
+def test_what_was_captured_is_named_behind_its_end(core, tmp_path, slow_to_show):
+    core.set(file_write_mode=CAPTURE)
+    core.detector.put("capture", True).begun.result(PATIENCE)
+    core.acquire(2)
+    core.detector.put("capture", False)
+    core.put("writing", True)
+    assert [path.name for path in tmp_path.iterdir()] == ["x_0.h5"]
 
 
 def test_a_path_on_a_dead_disk_changes_nothing(core, tmp_path, monkeypatch):
