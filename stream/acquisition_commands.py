@@ -89,7 +89,7 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
         self.update_all(dict.fromkeys(COUNTERS, 0) | {"soft_trigger": False})
         self.say("Acquiring Data")
         self.update_all({"acquire": True, "acquire_busy": True})
-        self._renew_ready(series)
+        self._renew_ready()
         try:
             self._acquisition.start()
         except RuntimeError as error:  # no more threads
@@ -172,6 +172,8 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
         if series is not None:
             series.handed_on = series.acquired
             self._note_block(series, block)
+            if series.trigger.armed:
+                self._renew_ready()
         now = time.monotonic()
         # A step scan waits for the count of its frames; whoever shows data meanwhile shows the count too.
         if series is not None and now - self._shown_at > SHOW and self._showing.acquire(blocking=False):
@@ -179,7 +181,6 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
             try:
                 # With the time that the other counters have, so that time does not run back.
                 self.update_changed({"frames_acquired": series.confirmed}, float(block.frames["time"][-1]))
-                self._renew_ready(series)
             finally:
                 self._showing.release()
 
@@ -237,7 +238,7 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
             if series.error:
                 self.show_refused("acquire")  # clients that look at the record's alarm only see it there
             self.series = None
-        self._renew_ready(series)
+        self._renew_ready()
         if series.error:
             series.done.set_exception(SeriesError(series.error))
         else:

@@ -202,6 +202,7 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
             if file is not None and file is self.recorder.file:
                 self._order_closed(series, file, f"was closed before its end, Fault: {text}")
             self.update_all({"acquire": False, "acquire_busy": False, "time_remaining": 0.0})
+            self._renew_ready()
             if not series.done.done():
                 series.done.set_exception(SeriesError(f"Fault: {text}"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from xsp3ioc.stream.life import State, StateError
 from xsp3ioc.stream.parameter import Index
-from xsp3ioc.stream.series import Series
 from xsp3ioc.stream.system_commands import SystemCommands
 
 ALL_CARDS, FIRST_CARD = -1, 0
@@ -12,6 +11,9 @@ ALL_CARDS, FIRST_CARD = -1, 0
 
 class TriggerCommands(SystemCommands):
     """What makes frames while a series waits for software."""
+
+    _ready = False
+    """What was last said of `ready_for_trigger`."""
 
     def _put_soft_trigger(self, value: bool, channel: int | None) -> None:
         if self.series is None and not value:
@@ -44,16 +46,20 @@ class TriggerCommands(SystemCommands):
             if not series.trigger.armed:
                 raise StateError(f"SoftwareTrigger in trigger mode {series.header.trigger_mode}: it works in SOFTWARE")
             series.triggers_sent += 1  # first: the frame may be read before the library has returned
+            self._renew_ready()
             sdk.resume(FIRST_CARD)
             sdk.pause(FIRST_CARD)
             self.update("soft_trigger", False)
-            self._renew_ready(series)
         self.update("send_trigger", value)
 
     def _get_ready_for_trigger(self, index: Index) -> bool:
         series = self.series
         return series is not None and self.state is State.acquiring and series.ready_for_trigger
 
-    def _renew_ready(self, series: Series) -> None:
-        if series.trigger.armed:
-            self.renew("ready_for_trigger")
+    def _renew_ready(self) -> None:
+        """Say so if it is another now; for those who wait for it, each change counts."""
+        with self._lock:
+            ready = self._get_ready_for_trigger(None)
+            if ready is not self._ready:
+                self._ready = ready
+                self.renew("ready_for_trigger")

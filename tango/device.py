@@ -89,8 +89,8 @@ class Xspress3DS(ReadCommands, Device):
     """Given to the class before the server makes its device."""
     events: Events
     """The same."""
-    renew: Callable[[], None]
-    """The same: has the core take over properties that have changed; ValueError says which cannot be."""
+    renew: Callable[[], list[Put]]
+    """The same: has the core take over properties that have changed, by what it puts; ValueError: they cannot be."""
 
     def init_device(self) -> None:
         """Announce the events; also called by Init, after `delete_device`."""
@@ -110,16 +110,23 @@ class Xspress3DS(ReadCommands, Device):
 
     def _connect_again(self) -> None:
         """Take over the properties of now, stop, connect; a connection that takes long goes on behind."""
+        renewed = self._renew()
+        stop = self.core.put("acquire", False, who=self.who)
+        connect = self.core.put("connect", True, who=self.who)
         try:
-            type(self).renew()
-        except ValueError as error:
-            refuse(error, "Init")  # all goes on as it was
-        puts = [self.core.put("acquire", False, who=self.who), self.core.put("connect", True, who=self.who)]
-        try:
-            self.wait_for("Init", puts, goes_on=True)
+            self.wait_for("Init", [stop, *renewed, connect], goes_on=True)
         except DevFailed as error:
             self._show_failed_init(error.args[0].desc)
             raise
+
+    def _renew(self) -> list[Put]:
+        # Without the lock of the device: the database may take its time.
+        with AutoTangoAllowThreads(self):
+            try:
+                return type(self).renew()
+            except ValueError as error:
+                refusal = error
+        refuse(refusal, "Init")  # all goes on as it was
 
     def _show_failed_init(self, why: str) -> None:
         """Leave no system behind that works with other settings than it shall: FAULT, with the reason as status."""
@@ -190,6 +197,7 @@ class Xspress3DS(ReadCommands, Device):
     def wait_for(self, name: str, puts: Sequence[Put], begun: bool = False, goes_on: bool = False) -> None:
         """Wait until puts are done, or `begun`; raise the core's refusal as DevFailed, in the core's words.
 
+        Then those behind the one that is refused, or withdrawn because it has waited too long, are withdrawn.
         `goes_on`: what is not done in time, but under way, is no error.
         """
         deadline = time.monotonic() + PATIENCE
@@ -206,6 +214,8 @@ class Xspress3DS(ReadCommands, Device):
                 refusal: Exception = error
             except Exception as error:
                 refusal = error
+                for put in puts:
+                    put.cancel()
         refuse(refusal, name)
 
     @command

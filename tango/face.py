@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import tango
 import tango.server
 
+from xsp3ioc.stream.commands import Put
 from xsp3ioc.tango.device import STATES, Core, Xspress3DS
 from xsp3ioc.tango.events import WAITING, Events
 from xsp3ioc.tango.registration import CLASS, Place
@@ -38,13 +39,14 @@ class TangoFace:
         listen: str,
         port: int,
         ended: Callable[[], object],
-        renew: Callable[[], None] = lambda: None,
+        renew: Callable[[], list[Put]] = list,
         options: Sequence[str] = (),
     ) -> None:
         """Prepare to serve; `options` are Tango's own.
 
         `ended` is called in a thread of Tango when a client has ended the server (Kill), `renew` at every Init but the
-        first: it has the core take over properties that have changed, ValueError if it cannot.
+        first: it has the core take over properties that have changed and returns what it has put; ValueError if it
+        cannot.
         """
         self._place, self._options = place, list(options)
         self._events = Events(core, self._device, lambda: STATES[core.state])

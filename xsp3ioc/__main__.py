@@ -171,12 +171,11 @@ def configure(options: argparse.Namespace, device: TangoDevice | None = None) ->
     """Return the configuration: of a file, then the properties of a device, then the command line."""
     from xsp3ioc.configuration import Configuration, read_configuration
 
-    path = options.config
-    if device is not None and not path:
-        path = "".join(device.properties().get("Configuration", []))
+    properties = device.properties() if device is not None else {}
+    path = options.config or "".join(properties.get("Configuration", []))
     configuration = read_configuration(path) if path else Configuration()
     if device is not None:
-        configuration = device.lay_over(configuration)
+        device.lay_over(configuration, properties)
     for table in (configuration.detector, configuration.server):
         for name in table.__struct_fields__:  # an option has the name of the key
             if (value := getattr(options, name, None)) is not None:

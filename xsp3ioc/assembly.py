@@ -65,6 +65,14 @@ def take_over(configuration: Configuration, detector: Detector) -> None:
             raise ConfigurationError(f"event_widths: {error}") from None
 
 
+def renew_event_widths(configuration: Configuration, detector: Detector) -> None:
+    """Have event widths, which nobody puts over the calibration's any more, read from that again at CONNECT."""
+    if "event_width" in configuration.parameters:
+        _put_first(detector, "event_width", configuration.parameters["event_width"])
+    else:
+        detector.presets.pop("event_width", None)
+
+
 def _put_first(detector: Detector, name: str, value: object) -> None:
     parameter = detector.parameters.get(name)
     if parameter is None or parameter.command or not parameter.writable:

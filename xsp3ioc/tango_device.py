@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from xsp3ioc.assembly import take_over
+from xsp3ioc.assembly import renew_event_widths, take_over
 from xsp3ioc.configuration import Configuration, ConfigurationError
 from xsp3ioc.stream.detector import Detector
-from xsp3ioc.tango_properties import lay_over
+from xsp3ioc.tango_properties import PLACES, lay_over
 
 if TYPE_CHECKING:
+    from xsp3ioc.stream.commands import Put
     from xsp3ioc.tango.face import TangoFace
     from xsp3ioc.tango.registration import Place
 
-FIXED = ("listen", "data_port", "monitor_port", "legacy_port", "legacy_images", "stream1_port")
-"""Keys of `[server]` that are for the life of the server."""
+FIXED = {
+    "server": ("listen", "data_port", "monitor_port", "legacy_port", "legacy_images", "stream1_port"),
+    "detector": (
+        "library", "emulate", "channels", "cards", "ring_frames", "gap", "base_ip", "base_port", "base_mac",
+        "module_name",
+    ),
+}  # fmt: skip
+"""Tables and keys that are for the life of the server."""
 
 
 class TangoDevice:
@@ -24,7 +31,7 @@ class TangoDevice:
     def __init__(self, place: Place, options: Sequence[str] = (), asks_channels: bool = False) -> None:
         """`options` are Tango's own; `asks_channels`: the system is asked how many it has if nobody says it."""
         self.place = place
-        self.asks_channels = asks_channels
+        self.asks_channels = self._may_ask = asks_channels
         self.configure: Callable[[], Configuration] = Configuration
         """Returns the configuration as it would be now."""
         self._options = options
@@ -42,14 +49,11 @@ class TangoDevice:
         except RegistrationError as error:
             raise ConfigurationError(str(error)) from None
 
-    def lay_over(self, configuration: Configuration) -> Configuration:
-        """Return a configuration after its properties have won over it; ConfigurationError: they cannot."""
-        properties = self.properties()
+    def lay_over(self, configuration: Configuration, properties: Mapping[str, list[str]]) -> None:
+        """Have its properties win over a configuration; ConfigurationError: they cannot."""
         lay_over(configuration, self.place.device, properties)
         configuration.server.tango = self.place.device
-        if properties.keys() & {"Channels", "Configuration"}:
-            self.asks_channels = False
-        return configuration
+        self.asks_channels = self._may_ask and not properties.keys() & {"Channels", "Configuration"}
 
     def properties(self) -> dict[str, list[str]]:
         """Return its properties in the database; ConfigurationError if that does not answer."""
@@ -64,15 +68,23 @@ class TangoDevice:
         """Serve it; `ended` is called when a client has ended the server. ConfigurationError: it cannot be served."""
         from xsp3ioc.tango.face import TangoFace
 
-        server = configuration.server
+        server, was = configuration.server, configuration
 
-        def renew() -> None:
+        def renew() -> list[Put]:
+            nonlocal was
             now = self.configure()
-            for key in FIXED:
-                if getattr(now.server, key) != getattr(server, key):
-                    raise ConfigurationError(f"Init cannot change {key}: start the server again")
-            detector.put("config_path", now.detector.settings, who="Init").result(2)
+            if self.asks_channels:
+                now.detector.channels = was.detector.channels
+            now.check()
+            refuse_fixed(was, now)
             take_over(now, detector)
+            if was.detector.event_widths and len(now.detector.event_widths) != detector.channels:
+                renew_event_widths(now, detector)
+            was, before = now, was
+            settings = now.detector.settings
+            if not settings and not before.detector.settings:
+                return []  # nobody but a client has said it
+            return [detector.put("config_path", settings, who="Init")]
 
         try:
             face = TangoFace(detector, self.place, server.listen, server.tango_port, ended, renew, self._options)
@@ -82,6 +94,19 @@ class TangoDevice:
             where = f"{server.listen}:{server.tango_port}"
             raise ConfigurationError(f"Cannot serve Tango on {where}: {error.strerror or error}") from None
         return face
+
+
+def refuse_fixed(was: Configuration, now: Configuration) -> None:
+    """Raise ConfigurationError that names what only a new start can change, as it is called where it is set."""
+    names = {(table, key): name for name, (table, key, _) in PLACES.items()}
+    changed = [
+        names.get((table, key), key)
+        for table, keys in FIXED.items()
+        for key in keys
+        if getattr(getattr(now, table), key) != getattr(getattr(was, table), key)
+    ]
+    if changed:
+        raise ConfigurationError(f"Init cannot change {', '.join(changed)}: start the server again")
 
 
 def import_tango(who: str = "--tango") -> None:

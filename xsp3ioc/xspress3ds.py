@@ -106,6 +106,8 @@ def _place(words: Words) -> Place:
         if len(words.devices) != 1:
             raise ConfigurationError("-nodb needs the name of one device: -nodb -dlist a/b/c")
         return Place(words.devices[0], words.instance)
+    if words.devices:
+        raise ConfigurationError("-dlist goes with -nodb; with a database, the device is the one registered there")
     database = known_database()
     if not database:
         raise ConfigurationError(

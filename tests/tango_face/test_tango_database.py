@@ -117,10 +117,14 @@ def test_properties_and_init(database, start, clients, tmp_path):
     assert "ReadRawCounts_Window1" not in client.commands()
     assert client.get("EventWidth_Ch3") == 5
 
-    database.set(device, StreamerPort=free_port())
-    assert client.run("Init") == "Init cannot change data_port: start the server again"
+    database.set(device, StreamerPort=free_port(), Channels=2, BaseIP="192.168.0.1")
+    assert client.run("Init") == "Init cannot change StreamerPort, Channels, BaseIP: start the server again"
     assert client.state() == "STANDBY"
-    database.set(device, StreamerPort=data, ConfigPath=str(tmp_path / "nowhere"))
+    database.unset(device, "Channels", "BaseIP", "EventWidths")
+    database.set(device, StreamerPort=data)
+    assert client.run("Init") == ""
+    assert client.get("EventWidth_Ch3") not in (5, 9)  # the calibration's
+    database.set(device, ConfigPath=str(tmp_path / "nowhere"))
     refusal = client.run("Init")
     assert refusal == f"Settings directory {tmp_path}/nowhere does not exist; set CONFIG_PATH"
     assert client.state() == "FAULT"
@@ -210,6 +214,7 @@ def test_without_a_database(start, clients):
         (("x", "-nodb", "-dlist", "a/b/c,a/b/d", "--emulate"), "-nodb needs the name of one device"),
         (("x", "-nodb", "-dlist", "nonsense", "--emulate"), "nonsense is no device name"),
         (("-nodb", "-dlist", "a/b/c"), "the name of the instance comes first"),
+        (("x", "-dlist", "a/b/c"), "-dlist goes with -nodb"),
         (("x", "-ORBendPoint", "7"), "-ORBendPoint 7 is not like giop:tcp:HOST:PORT"),
         (("x", "-file=p"), "properties are in the database"),
     ],
