@@ -211,7 +211,7 @@ class Xspress3DS(ReadCommands, Device):
             except UnderWayError as error:
                 if goes_on:
                     return
-                refusal: Exception = error
+                refusal: Exception = TimeoutError(str(error))  # what clients know
             except Exception as error:
                 refusal = error
                 for put in puts:

@@ -270,3 +270,18 @@ def test_windows_are_set_at_once_or_not_at_all(core):
     with pytest.raises(ValueError, match="has 3 values, not 2"):
         core.put("window1", [1, 2, 3], 1)
     assert core.get("window1", 1).tolist() == [0, 4095]
+
+
+def test_whoever_waits_to_be_ready_hears_of_each_frame(core):
+    """However fast the steps are: nothing comes after a frame that was not told."""
+    core.set(frame_time=0.002, destination="", triggers=20)
+    before = len(core.said("ready_for_trigger"))
+    put = arm(core)
+    for step in range(20):
+        # Ready, then not, then ready.
+        core.wait(lambda step=step: len(core.said("ready_for_trigger")) - before > 2 * step)
+        assert core.get("ready_for_trigger")
+        trigger(core)
+    put.result(20)
+    assert not core.get("ready_for_trigger")
+    core.wait(lambda: len(core.said("ready_for_trigger")) - before == 40)
