@@ -81,19 +81,15 @@ class ArmCommands(AcquisitionCommands):
             )
 
     def _open_destination(self, filename: str) -> CaptureFile:
-        overwrite = self.values["destination_overwritable"]
-        self.update_all({"write_status": False, "write_message": ""})
-        try:
+        frames, overwrite = self.values["frames"], self.values["destination_overwritable"]
+
+        def make() -> CaptureFile:
             order = self._order_of(
-                filename, frames=self.values["frames"], overwrite=overwrite, underscore=not overwrite, increment=False
+                filename, frames=frames, overwrite=overwrite, underscore=not overwrite, increment=False
             )
-            file = CaptureFile(order, with_series=True)
-            self._open(file)
-        except Exception as error:
-            self._show_file_error(str(error))
-            raise
-        self._show_begin(file)
-        return file
+            return CaptureFile(order, with_series=True)
+
+        return self._open_for_series(make)
 
     def _put_destination(self, value: str, channel: int | None) -> None:
         if value and (not os.path.isabs(value) or value.endswith("/")):

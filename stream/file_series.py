@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import wait
 from functools import partial
 
@@ -55,9 +56,13 @@ class FileSeries(FileCommands):
 
     def _open_frame_files(self) -> CaptureFile:
         self._close_series_file()  # of a series that did not start
+        return self._open_for_series(lambda: CaptureFile(self._order(each_frame=True, frames=0)))
+
+    def _open_for_series(self, make: Callable[[], CaptureFile]) -> CaptureFile:
+        """Open what `make` returns, and show it; or why it cannot be made or opened, which is raised."""
         self.update_all({"write_status": False, "write_message": ""})
         try:
-            file = CaptureFile(self._order(each_frame=True, frames=0))
+            file = make()
             self._open(file)
         except Exception as error:
             self._show_file_error(str(error))

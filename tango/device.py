@@ -241,7 +241,6 @@ def _wait(name: str, put: Put, ended: Future[None], deadline: float) -> None:
     except FutureTimeoutError:
         if ended.done():
             raise  # it is the core's
-        waited = f"{name} has waited {PATIENCE} s for the commands before it and"
         if put.cancel():
-            raise TimeoutError(f"{waited} is withdrawn") from None
-        raise UnderWayError(f"{waited} goes on") from None
+            raise TimeoutError(f"{name} has waited {PATIENCE} s for the commands before it and is withdrawn") from None
+        raise UnderWayError(f"{name} has begun, is not done after {PATIENCE} s, and goes on") from None

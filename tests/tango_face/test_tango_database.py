@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 
 import pytest
 from server_process import free_port
@@ -243,7 +245,7 @@ def test_a_database_that_is_down(start, tmp_path_factory):
 def test_a_database_that_goes_away_harms_nobody(start, clients, tmp_path_factory):
     database = TangoDatabase(tmp_path_factory.mktemp("away"))
     server = start("xsp3ioc", "--emulate", "--tango", DEVICE, *CA_PORTS, environment=database.environment)
-    client = Desk(TangoClient, DEVICE, environment=database.environment)
+    client, other = (Desk(TangoClient, DEVICE, environment=database.environment) for _ in range(2))
     try:
         client.wait_for("STANDBY")
         database.stop()
@@ -253,10 +255,23 @@ def test_a_database_that_goes_away_harms_nobody(start, clients, tmp_path_factory
         assert "does not answer" in client.run("Init")
         assert client.state() == "RUNNING"
         database.start()
+        # One that does not answer: others do not wait for it with the one that has to.
+        assert other.state() == "RUNNING"
+        database.process.send_signal(signal.SIGSTOP)
+        begun = time.monotonic()
+        client.tell("run", "Init")
+        time.sleep(0.3)
+        asked = time.monotonic()
+        assert other.state() == "RUNNING"
+        answered = time.monotonic() - asked
+        assert client.answer() != ""
+        assert answered < (time.monotonic() - begun) / 3
+        database.process.send_signal(signal.SIGCONT)
         wait_until(lambda: client.run("Init") == "", "Init")
         assert client.state() == "STANDBY"
     finally:
         client.end()
+        other.end()
         database.stop()
     assert server.end() == 0
 
