@@ -91,6 +91,8 @@ class Xspress3DS(ReadCommands, Device):
     """The same."""
     renew: Callable[[], list[Put]]
     """The same: has the core take over properties that have changed, by what it puts; ValueError: they cannot be."""
+    _complete = False
+    """Has it all its attributes: Init leaves them, DevRestart makes another device."""
 
     def init_device(self) -> None:
         """Announce the events; also called by Init, after `delete_device`."""
@@ -98,6 +100,8 @@ class Xspress3DS(ReadCommands, Device):
         for name in ("State", "Status"):
             self._announce_events(name)
         self.serve_counts()
+        if self._complete:
+            self.events.go_on()
 
     def delete_device(self) -> None:
         """Connect the system anew, if Init has called this, and not the end of the server.
@@ -106,6 +110,8 @@ class Xspress3DS(ReadCommands, Device):
         """
         if not (Util.instance().is_svr_shutting_down() or self.core.closing):
             self._connect_again()
+        with AutoTangoAllowThreads(self):  # who pushes needs the lock of the device
+            self.events.hold(PATIENCE)
         super().delete_device()
 
     def _connect_again(self) -> None:
@@ -143,6 +149,7 @@ class Xspress3DS(ReadCommands, Device):
                 access["fset"] = self.write_walked
             self.add_attribute(attribute(**walked.declaration(), **access))
             self._announce_events(name)
+        self._complete = True
         self.events.meet()
 
     def _announce_events(self, name: str) -> None:

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 WAITING = 5_000
 """Events that wait for a slow client before Tango drops some; its own 1000 are full after one storm of commands. More
 would be much memory for a client that stands still: a spectrum of each channel ten times a second."""
+HANDING_OVER = 0.2
+"""Seconds that a new device has to take over the subscribers of the one before."""
 QUALITIES = {
     Severity.good: AttrQuality.ATTR_VALID,
     Severity.minor: AttrQuality.ATTR_WARNING,
@@ -64,6 +66,9 @@ class Events:
         """The same of attributes of one channel."""
         self._shown: dict[str, Any] = {}
         """The same of State and Status."""
+        self._device_stays = threading.Lock()
+        """Taken by a push, and while there is no device to push."""
+        self._held = False
         self._over = threading.Event()
         # The process can end even if Tango does not.
         self._thread = threading.Thread(target=self._push_changes, name="tango events", daemon=True)
@@ -87,10 +92,29 @@ class Events:
     def stop(self) -> None:
         """Push no more: the server is gone."""
         self._over.set()
+        self.go_on()
+
+    def hold(self, patience: float) -> None:
+        """Let changes wait from now on; when this returns, or after `patience` seconds, none is being pushed.
+
+        Tango frees a device's memory in DevRestart, RestartServer and Kill, whoever pushes by it just then.
+        """
+        self._held = self._device_stays.acquire(timeout=patience) or self._held
+
+    def go_on(self) -> None:
+        """Push what has waited since `hold`."""
+        if self._held:
+            self._held = False
+            self._device_stays.release()
 
     def meet(self) -> None:
-        """Tell a new device what is set; it does not know it."""
+        """Tell a new device what is set, which it does not know, and push by it when it has its subscribers."""
         self._new_device = True
+        if self._held:
+            # Tango hands the old device's subscribers over after this, and says nothing when it is done.
+            wait = threading.Timer(HANDING_OVER, self.go_on)
+            wait.daemon = True
+            wait.start()
 
     def stamp(self, name: str) -> tuple[float, AttrQuality]:
         """Time and quality to show with a value that is read now."""
@@ -114,11 +138,11 @@ class Events:
         """Push one change after the other; this one thread does it, without any lock of the core."""
         with tango.EnsureOmniThread():
             while (change := self._changes.get()) is not None:
-                if self._over.is_set():
-                    continue
                 update, state = change
                 try:
-                    self._push(update, state)
+                    with self._device_stays:
+                        if not self._over.is_set():
+                            self._push(update, state)
                 except tango.DevFailed as error:
                     log.warning("Cannot push %s: %s", update.name, error.args[0].desc)
                 except Exception:  # the next one must not wait for ever

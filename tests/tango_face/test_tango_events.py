@@ -8,7 +8,7 @@ import time
 
 import pytest
 from system_desk import Desk
-from tango_client import Pair
+from tango_client import DEVICE, Pair
 from tango_walker import TangoWalker
 
 CHUNK = 500
@@ -112,6 +112,24 @@ def test_a_series_is_told_in_order(pair, listener):
     # The time of the frame, as Channel Access has it.
     assert abs(spectra[-1][2] - pair.ca.read("MCA1:ArrayData").time) < 1e-3
     listener.heard("change", "dead_time", pair.tango.value("dead_time"))
+
+
+def test_a_device_may_be_restarted_while_it_pushes(pair, listener):
+    import tango
+
+    listener.listen("change", "State", "Status", "nFramesAcquired", "frames_read", "mca")
+    server = f"dserver/Xspress3DS/{DEVICE.replace('/', '-')}"
+    admin = tango.DeviceProxy(f"tango://127.0.0.1:{pair.port}/{server}#dbase=no")
+    for restarts in range(1, 8):
+        pair.set(100_000, 1e-3)
+        assert pair.tango.write("acquire", True) == ()
+        deadline = time.monotonic() + 10
+        while pair.tango.value("nFramesAcquired") < 20 * restarts:
+            assert time.monotonic() < deadline
+        admin.command_inout("DevRestart", DEVICE)
+        pair.tango.wait_for("STANDBY")
+    told = values(listener.heard("change", "State", "STANDBY", least=1 + 4 * restarts))
+    assert told == ["STANDBY", *["RUNNING", "STANDBY", "INIT", "STANDBY"] * restarts]
 
 
 def test_an_event_has_the_quality_of_the_record(pair, listener):
