@@ -49,7 +49,10 @@ def count_channels(configuration: Configuration, library: Library) -> int:
         with msgspec.structs.replace(configuration.detector.connection, channels=-1).open(library) as sdk:
             return sdk.channels
     except (Xspress3Error, OSError) as error:
-        raise ConfigurationError(f"The system cannot be asked how many channels it has ({error}); say it") from None
+        raise ConfigurationError(
+            f"The system cannot be asked how many channels it has ({error}); if it is off, set the property Channels, "
+            "or --channels, and Init connects it later"
+        ) from None
 
 
 def take_over(configuration: Configuration, detector: Detector) -> None:

@@ -158,6 +158,7 @@ def test_properties_and_init(database, start, clients, tmp_path):
         ("MonitorPort", 70000, "monitor_port = 70000 is outside 0..65535"),
         ("Emulate", "perhaps", "'perhaps' is neither true nor false"),
         ("Configuration", "/no/such.toml", "Cannot read /no/such.toml"),
+        ("BaseIP", "nowhere", "if it is off, set the property Channels, or --channels, and Init connects it later"),
     ],
 )
 def test_wrong_properties_are_named(database, start, name, value, words):
