@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import time
 from contextlib import contextmanager
 
@@ -76,3 +77,5 @@ def running_core(places=None, **settings):
         yield core
     finally:
         detector.shut_down()
+        # The thread of its commands lives as long as the process, and would keep all of it.
+        detector.pool._map.madvise(mmap.MADV_REMOVE)
