@@ -188,7 +188,7 @@ def test_a_registered_device_is_served_as_its_server(database, start, clients):
     assert database.server_of("test/mine/1") == "Xspress3DS/mine"
 
 
-def test_without_a_database(start, clients):
+def test_without_a_database(start, clients, tmp_path):
     """Whether there is one or not; with the port that Tango's own option says."""
     port = free_port()
     alone = start(
@@ -207,6 +207,11 @@ def test_without_a_database(start, clients):
     client.wait_for("STANDBY")
     assert client.run("Init") == ""
     assert client.state() == "STANDBY"
+    # Where no property says it, Init keeps to what clients have.
+    assert client.write("config_path", str(tmp_path / "nowhere")) == ""
+    assert f"{tmp_path}/nowhere does not exist" in client.run("Init")
+    assert client.write("config_path", "") == ""
+    assert client.run("Init") == ""
 
 
 @pytest.mark.parametrize(
