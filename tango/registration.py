@@ -41,6 +41,8 @@ class Place(NamedTuple):
     instance: str
     database: str = ""
     """`host:port`; empty: there is none."""
+    new: bool = False
+    """It was registered there for this."""
 
     def properties(self) -> dict[str, list[str]]:
         """Return those that are defined, as the database has them; RegistrationError if it does not answer."""
@@ -76,7 +78,7 @@ def place_of_device(device: str, database: str) -> Place:
             new.name, new.server = device, f"{CLASS}/{instance}"
             new._class = CLASS  # noqa: SLF001  PyTango's name for what is a keyword
             db.add_device(new)
-            return _free(Place(device, instance, database))
+            return _free(Place(device, instance, database, new=True))
         if info.class_name != CLASS:
             raise RegistrationError(
                 f"{device} is registered as a device of class {info.class_name} in the Tango database at {database}; "

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterable
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING
 
@@ -141,7 +142,7 @@ async def _serve(
             detector.put("connect", True, who="server")
         # What lives as long as the server is not looked through again: that took all threads' turns for 40 ms.
         gc.freeze()
-        _say_hello(configuration, detector, address, tango)
+        _say_hello(configuration, detector, address, tango, device.notes if device is not None else ())
 
     ending = asyncio.create_task(shut_down())
     server = configuration.server
@@ -205,9 +206,13 @@ def _neighbour(address: Address | None) -> list[str]:
 
 
 def _say_hello(
-    configuration: Configuration, detector: Detector, address: Address | None, tango: TangoFace | None
+    configuration: Configuration,
+    detector: Detector,
+    address: Address | None,
+    tango: TangoFace | None,
+    notes: Iterable[str],
 ) -> None:
-    """Tell a person what is served, where, and how to reach it."""
+    """Tell a person what is served, where, and how to reach it; `notes`: about Tango's device."""
     hardware = configuration.detector
     what = "an emulated Xspress3" if hardware.emulate else f"the Xspress3 behind {hardware.library}"
     p, r = configuration.prefix, configuration.server.detector_prefix
@@ -217,6 +222,7 @@ def _say_hello(
         f"Serving {what}: {hardware.channels} channels, {detector.values['size_x']} bins",
         *([f"  Channel Access  {pvs}"] if address else []),
         *([f"  Tango           {tango.device_name('127.0.0.1' if listen == '0.0.0.0' else listen)}"] if tango else []),
+        *notes,
         *_neighbour(address),
         f"  data stream     {detector.data.endpoint}   (xsp3-print, xsp3-write)",
         f"  monitor         {detector.monitor.endpoint}",

@@ -49,6 +49,12 @@ class TangoDevice:
         except RegistrationError as error:
             raise ConfigurationError(str(error)) from None
 
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said about it when it is served."""
+        place = self.place
+        return [f"  NOTE: registered in the Tango database, as Xspress3DS/{place.instance}"] if place.new else []
+
     def lay_over(self, configuration: Configuration, properties: Mapping[str, list[str]]) -> None:
         """Have its properties win over a configuration; ConfigurationError: they cannot."""
         lay_over(configuration, self.place.device, properties)

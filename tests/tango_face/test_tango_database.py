@@ -66,6 +66,8 @@ def test_both_faces_register_and_memorize(database, start, clients, tmp_path):
     server = start("xsp3ioc", "--emulate", "--tango", DEVICE, *CA_PORTS)
     assert server.name == f"tango://{database.host}/{DEVICE}"
     assert database.server_of(DEVICE) == "Xspress3DS/test-xspress3-1"
+    note = "registered in the Tango database, as Xspress3DS/test-xspress3-1"
+    assert note in server.banner
     client = clients(DEVICE)
     client.wait_for("STANDBY")
     assert client.write("DestinationFileName", str(tmp_path / "memorized.h5")) == ""
@@ -80,6 +82,7 @@ def test_both_faces_register_and_memorize(database, start, clients, tmp_path):
     assert not database.exported(DEVICE)
 
     server = start("xsp3ioc", "--emulate", "--tango", DEVICE, *CA_PORTS)
+    assert note not in server.banner
     client.wait_for("STANDBY")
     assert client.get("DestinationFileName") == str(tmp_path / "memorized.h5")
     assert client.get("ExposureTime") == 0.1  # nothing else is memorized
