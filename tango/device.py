@@ -108,11 +108,20 @@ class Xspress3DS(ReadCommands, Device):
 
         Here, because what `init_device` raises is no exception that the client would understand (PyTango 10.3).
         """
-        if not (Util.instance().is_svr_shutting_down() or self.core.closing):
-            self._connect_again()
+        try:
+            if not (Util.instance().is_svr_shutting_down() or self.core.closing):
+                self._connect_again()
+        except DevFailed:
+            # After this Init leaves the device, DevRestart does not.
+            self._hold_events()
+            self.events.go_on_soon()
+            raise
+        self._hold_events()
+        super().delete_device()
+
+    def _hold_events(self) -> None:
         with AutoTangoAllowThreads(self):  # who pushes needs the lock of the device
             self.events.hold(PATIENCE)
-        super().delete_device()
 
     def _connect_again(self) -> None:
         """Take over the properties of now, stop, connect; a connection that takes long goes on behind."""

@@ -107,14 +107,18 @@ class Events:
             self._held = False
             self._device_stays.release()
 
-    def meet(self) -> None:
-        """Tell a new device what is set, which it does not know, and push by it when it has its subscribers."""
-        self._new_device = True
+    def go_on_soon(self) -> None:
+        """Push again when a new device has had the time for that, HANDING_OVER."""
         if self._held:
-            # Tango hands the old device's subscribers over after this, and says nothing when it is done.
             wait = threading.Timer(HANDING_OVER, self.go_on)
             wait.daemon = True
             wait.start()
+
+    def meet(self) -> None:
+        """Tell a new device what is set, which it does not know, and push by it when it has its subscribers."""
+        self._new_device = True
+        # Tango hands the old device's subscribers over after this, and says nothing when it is done.
+        self.go_on_soon()
 
     def stamp(self, name: str) -> tuple[float, AttrQuality]:
         """Time and quality to show with a value that is read now."""
