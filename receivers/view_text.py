@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Sequence
@@ -76,15 +77,22 @@ def _rois(snapshot: Snapshot) -> Sequence[RenderableType]:
     return [grid, Text(f"and {more} more")] if more > 0 else [grid]
 
 
+def _console() -> Console:
+    # Spectra and ROI names on a terminal that knows ASCII only come as question marks.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    return Console(highlight=False)
+
+
 def print_once(view: View, accumulated: bool) -> None:
     """Print what is known."""
-    console = Console(highlight=False)
+    console = _console()
     console.print(render(view, accumulated, console.width))
 
 
 def run(watcher: Watcher, accumulated: bool) -> None:
     """Show it until Ctrl-C: in place on a terminal, one after the other where it goes into a file."""
-    console = Console(highlight=False)
+    console = _console()
     shown: View | None = None
 
     def await_news() -> View:

@@ -88,6 +88,15 @@ def test_before_the_first_frame(rig, tmp_path, capsys):
     assert "nan" not in text
 
 
+def test_a_terminal_that_knows_ascii_only(rig):
+    done = subprocess.run(
+        [sys.executable, "-m", "xsp3ioc.receivers.view", "--connect", rig.server.monitor, "--once", "--text"],
+        capture_output=True, timeout=60, env=os.environ | {"COLUMNS": "120", "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "acquired" in done.stdout.decode("ascii")
+
+
 def test_spectra_are_in_the_picture(rig, tmp_path, capsys):
     rig.ca.set(MCA1ROI__1__Name="$Mn_^", MCA1ROI__1__MinX=570, MCA1ROI__1__SizeX=40)
     path = rig.capture("view", 0)
