@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from xsp3ioc.stream.acquisition_commands import AcquisitionCommands
+from xsp3ioc.stream.acquisition_commands import COUNTERS, AcquisitionCommands
 from xsp3ioc.stream.capture_file import CaptureFile
 from xsp3ioc.stream.connection import ARM_TRIGGERS, TRIGGERS, arm_trigger_mode, arm_trigger_name
 from xsp3ioc.stream.detector_parameters import BINS, MAX_FRAMES
@@ -41,9 +41,11 @@ class ArmCommands(AcquisitionCommands):
                 f"Arm with DestinationFileName while {self._occupied}: Capture = 0 closes it, DestinationFileName = "
                 "'' records into it"
             )
+        # First: while a slow disk opens the file, nobody must take the last series' frames for this one's.
+        self.update_all(dict.fromkeys(COUNTERS, 0))
+        file = self._open_destination(name, settings) if name else self._file_for_series()
         self._show_trigger_mode(settings.pop("trigger_mode"))
         self.update_changed(settings)
-        file = self._open_destination(name) if name else self._file_for_series()
         return self._begin(sdk, file)
 
     def _settings_of_arm(self) -> dict[str, Any]:
@@ -80,13 +82,16 @@ class ArmCommands(AcquisitionCommands):
                 f"{parts} leave {time:.9g} s for counting; possible are {allowed.low:g} to {allowed.high:g} s"
             )
 
-    def _open_destination(self, filename: str) -> CaptureFile:
-        frames, overwrite = self.values["frames"], self.values["destination_overwritable"]
+    def _open_destination(self, filename: str, settings: dict[str, Any]) -> CaptureFile:
+        """Open the file of a series with such settings."""
+        overwrite = self.values["destination_overwritable"]
+        exposure = settings.get("exposure_time", self.values["exposure_time"])
 
         def make() -> CaptureFile:
             order = self._order_of(
-                filename, frames=frames, overwrite=overwrite, underscore=not overwrite, increment=False
-            )
+                filename, exposure, frames=settings["frames"], overwrite=overwrite, underscore=not overwrite,
+                increment=False,
+            )  # fmt: skip
             return CaptureFile(order, with_series=True)
 
         return self._open_for_series(make)

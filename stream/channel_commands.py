@@ -66,7 +66,8 @@ class ChannelCommands(Commanded):
 
     def _put_window(self, window: int, low: int, high: int, channel: int) -> None:
         if low > high:
-            raise ValueError(f"Window {window + 1} of channel {channel + 1}: low {low} is above high {high}")
+            label = f"Window {window + 1} of channel {channel + 1} (Tango: Window{window + 1}_Ch{channel})"
+            raise ValueError(f"{label}: low {low} is above high {high}")
         self.sdk.set_window(channel, window, low, high)
         self.update(f"window{window + 1}_low", low, index=channel)
         self.update(f"window{window + 1}_high", high, index=channel)

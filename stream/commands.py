@@ -148,6 +148,12 @@ class Commanded(Store, ABC):
         self._showing = threading.Lock()
         """Held while data are shown, or zeroed: what a frame says never comes behind what was done after it."""
 
+    @property
+    def starting(self) -> bool:
+        """Whether a series is being started just now."""
+        command = self._queue.current
+        return command is not None and command.name in STARTS and not command.future.begun.done()
+
     def put(self, name: str, value: Any, index: Index = None, who: str = "") -> Put:
         """Queue a put; never waits.
 

@@ -44,10 +44,10 @@ class FileOrders(FileSpace):
             "next_free": values["file_next_free"],
             "increment": values["file_auto_increment"],
         }
-        return self._order_of(filename, **named | changes)
+        return self._order_of(filename, values["exposure_time"], **named | changes)
 
-    def _order_of(self, filename: str, **changes: Any) -> Capture:
-        """Return the order for a file, written as the settings are now, with `changes`."""
+    def _order_of(self, filename: str, exposure: float, **changes: Any) -> Capture:
+        """Return the order for a file of frames of `exposure` s, written as the settings are now, with `changes`."""
         values = self.values
         FileOrders._capture_id += 1
         compression, options = self._filter()
@@ -68,8 +68,7 @@ class FileOrders(FileSpace):
         order = msgspec.structs.replace(order, **changes)
         self._refuse_many_parts(order)
         order.chunk_frames = chunk_frames(
-            values["file_chunk_frames"], order.channels, order.bins, values["exposure_time"],
-            1 if order.each_frame else order.frames,
+            values["file_chunk_frames"], order.channels, order.bins, exposure, 1 if order.each_frame else order.frames,
         )  # fmt: skip
         return order
 

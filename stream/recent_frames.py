@@ -60,8 +60,9 @@ class RecentFrames:
         TimeoutError: another one reads.
         """
         sdk, series = self._started()
-        out = np.empty((len(frames), *self._shape(sdk, channel, frames, MOST_BYTES)), np.uint32)
+        shape = self._shape(sdk, channel, frames, MOST_BYTES)
         with _Turn(self._reading):
+            out = np.empty((len(frames), *shape), np.uint32)
             for _ in self._read(sdk, series, channel, frames, out):
                 pass
         return out

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from xsp3ioc.sdk import ItfgTrigger, Xspress3
+from xsp3ioc.stream.connection import TRIGGERS, arm_trigger_name
 from xsp3ioc.stream.life import State, StateError
 from xsp3ioc.stream.parameter import Index
+from xsp3ioc.stream.series import Series
 from xsp3ioc.stream.system_commands import SystemCommands
 
 ALL_CARDS, FIRST_CARD = -1, 0
@@ -43,14 +46,28 @@ class TriggerCommands(SystemCommands):
         if value and series is None:
             raise StateError("SoftwareTrigger while not acquiring: Arm first")
         if value and series is not None:
-            if not series.trigger.armed:
-                raise StateError(f"SoftwareTrigger in trigger mode {series.header.trigger_mode}: it works in SOFTWARE")
+            self._check_trigger(sdk, series)
             series.triggers_sent += 1  # first: the frame may be read before the library has returned
             self._renew_ready()
             sdk.resume(FIRST_CARD)
             sdk.pause(FIRST_CARD)
             self.update("soft_trigger", False)
         self.update("send_trigger", value)
+
+    @staticmethod
+    def _check_trigger(sdk: Xspress3, series: Series) -> None:
+        """Raise StateError for a trigger that would start no frame: the series would wait for that one for ever."""
+        if not series.trigger.armed:
+            mode = arm_trigger_name(TRIGGERS.index(series.trigger))
+            raise StateError(f"SoftwareTrigger in TriggerMode {mode}: it works in SOFTWARE")
+        sent = series.triggers_sent
+        each = series.trigger.generator is ItfgTrigger.software
+        # What is read lags behind what is done: a client that waits for the exposure's time only is in time.
+        if each and series.next < sent and sdk.progress().furthest < sent:
+            raise StateError(
+                f"SoftwareTrigger {sent + 1} while frame {sent} is being counted: wait until nFramesAcquired is {sent}, or "
+                "for ReadyForSwTrigger"
+            )
 
     def _get_ready_for_trigger(self, index: Index) -> bool:
         series = self.series

@@ -14,6 +14,8 @@ from xsp3ioc.stream.parameter import SLOTS, Index, Parameter
 
 BUILT_IN = ("Status",)
 """Attributes that every device has: the core's parameters of these names are not served a second time."""
+READ_ONLY = ("channels",)
+"""Records that take only what they are already, for areaDetector's clients; Tango's know them as read-only."""
 TYPES = {bool: "DevBoolean", int: "DevLong64", float: "DevDouble", str: "DevString"}
 MOST_DIGITS = 10
 _DTYPES = {"DevBoolean": bool, "DevLong64": np.int64, "DevEnum": np.int16, "DevDouble": np.float64}
@@ -37,7 +39,7 @@ class Walked:
     def __init__(self, parameter: Parameter, channels: int) -> None:
         self.parameter = parameter
         self.name = parameter.attribute
-        self.writable = parameter.writable
+        self.writable = parameter.writable and parameter.name not in READ_ONLY
         self.rows = [channels] if parameter.per_channel else []
         if parameter.per:
             self.rows.append(SLOTS[parameter.per])
@@ -80,7 +82,7 @@ class Walked:
         parameter = self.parameter
         low, high = parameter.low, parameter.high
         # Tango takes no limits that leave one value only.
-        if self.type not in ("DevLong64", "DevDouble") or not parameter.writable or (low is not None and low == high):
+        if self.type not in ("DevLong64", "DevDouble") or not self.writable or (low is not None and low == high):
             return {}
         return {name: end for name, end in (("min_value", low), ("max_value", high)) if end is not None}
 
@@ -98,7 +100,7 @@ class Walked:
             "name": self.name,
             "dtype": self.type,
             "dformat": (AttrDataFormat.SCALAR, AttrDataFormat.SPECTRUM, AttrDataFormat.IMAGE)[len(self.shape)],
-            "access": AttrWriteType.READ_WRITE if parameter.writable else AttrWriteType.READ,
+            "access": AttrWriteType.READ_WRITE if self.writable else AttrWriteType.READ,
             "label": parameter.label,
             "doc": self.doc,
             "unit": parameter.unit,

@@ -57,6 +57,10 @@ class Core(Protocol):
     window_counts: WindowCounts
     recent_frames: RecentFrames
 
+    @property
+    def starting(self) -> bool:
+        """Whether a series is being started just now."""
+
     def get(self, name: str, index: Index = None) -> Any:
         """Return a value as it is now."""
 
@@ -166,8 +170,8 @@ class Xspress3DS(ReadCommands, Device):
         self.set_archive_event(name, True, False)
 
     def dev_state(self) -> DevState:
-        """Return the state, from the core's."""
-        return STATES[self.core.state]
+        """Return the state, from the core's; RUNNING from the moment Arm is called."""
+        return DevState.RUNNING if self.core.starting else STATES[self.core.state]
 
     def dev_status(self) -> str:
         """Return the last event, refusal or fault in words."""
@@ -236,8 +240,9 @@ class Xspress3DS(ReadCommands, Device):
 
     @command
     def Arm(self) -> None:  # noqa: N802
-        """Start a series into DestinationFileName; it is armed when this returns."""
-        self.wait_for("Arm", [self.core.put("arm", True, who=self.who)], begun=True)
+        """Start a series into DestinationFileName; it is armed when this returns, unless the disk is very slow."""
+        # Then it is RUNNING nevertheless, and a SoftwareTrigger waits behind it.
+        self.wait_for("Arm", [self.core.put("arm", True, who=self.who)], begun=True, goes_on=True)
 
     @command
     def SoftwareTrigger(self) -> None:  # noqa: N802

@@ -67,6 +67,8 @@ def lay_over(configuration: Configuration, device: str, properties: Mapping[str,
         except ValueError as error:
             raise ConfigurationError(f"Property {name} of {device} = {text!r} {error}") from None
     hardware = configuration.detector
+    if hardware.emulate and hardware.library and "Library" in properties and "Emulate" in properties:
+        raise ConfigurationError(f"Choose one of the properties of {device}: Library or Emulate, not both")
     if "Library" in properties and "Emulate" not in properties:
         hardware.emulate = False
     if hardware.emulate and "Emulate" in properties:

@@ -252,11 +252,33 @@ def test_software_triggers_where_there_are_none(core):
     core.set(arm_trigger="INTERNAL", frame_time=50.0)
     put = arm(core)
     assert core.get("ready_for_trigger") is False
-    assert refusal(core, "send_trigger").startswith("SoftwareTrigger in trigger mode Internal")
+    assert refusal(core, "send_trigger").startswith("SoftwareTrigger in TriggerMode INTERNAL")
     assert refusal(core).startswith("Arm while acquiring")
     assert refusal(core, "acquire").startswith("Acquire = 1 while acquiring")
     core.put("acquire", False)
     put.result(10)
+
+
+def test_a_trigger_that_would_be_lost_is_refused(core):
+    """The series would wait for its frame for ever."""
+    core.set(frame_time=0.2, triggers=3, destination="")
+    put = arm(core)
+    for sent in range(1, 4):
+        trigger(core)
+        if sent == 1:
+            assert refusal(core, "send_trigger").startswith("SoftwareTrigger 2 while frame 1 is being counted")
+        core.wait(lambda sent=sent: core.get("frames_acquired") == sent or put.done())
+    put.result(10)
+    assert core.get("frames_acquired") == 3
+
+
+def test_an_arm_that_is_refused_changes_no_setting(core, tmp_path):
+    core.set(exposure_time=0.25, frames=5, trigger_mode=INTERNAL)
+    core.set(arm_trigger="SOFTWARE", destination=str(tmp_path / "missing" / "x.h5"))
+    core.set(trigger_mode=INTERNAL)
+    before = {name: core.get(name) for name in ("exposure_time", "frames", "trigger_mode", "image_mode", "debounce")}
+    assert "missing" in refusal(core)
+    assert {name: core.get(name) for name in before} == before
 
 
 def test_windows_are_set_at_once_or_not_at_all(core):

@@ -294,7 +294,7 @@ def test_a_refusal_is_shown_until_the_next_good_put(rig):
     rig.ca.set(Acquire=0)
     assert rig.message() == "Erased Data"
     rig.ca.set(C1_SCA5_HLM=4000)
-    refused(rig, "det1:C1_SCA5_LLM", 4095, "Window 1 of channel 1: low 4095 is above high 4000")
+    refused(rig, "det1:C1_SCA5_LLM", 4095, "Window 1 of channel 1 (Tango: Window1_Ch0): low 4095 is above high 4000")
     assert rig.ca.get("det1:DetectorState_RBV") in (0, 10)  # not Error, as in areaDetector until the next Acquire
 
 

@@ -66,7 +66,7 @@ def test_values_out_of_range(rig, name, value, words):
 
 def test_a_window_upside_down(rig):
     rig.ca.set(C3_SCA5_HLM=100)
-    refused(rig, "det1:C3_SCA5_LLM", 101, "Window 1 of channel 3: low 101 is above high 100")
+    refused(rig, "det1:C3_SCA5_LLM", 101, "Window 1 of channel 3 (Tango: Window1_Ch2): low 101 is above high 100")
     accepted(rig, "det1:C3_SCA5_LLM", 100)
     rig.ca.set(C3_SCA5_LLM=0, C3_SCA5_HLM=4095)
 

@@ -123,7 +123,7 @@ def test_windows(pair):
         assert tango.write("Window1_Ch2", limits) == ()
         assert tango.value("Window1_Ch2") == limits
     reason, words = tango.write("Window1_Ch2", [21, 20])
-    assert (reason, words) == ("ValueError", "Window 1 of channel 3: low 21 is above high 20")
+    assert (reason, words) == ("ValueError", "Window 1 of channel 3 (Tango: Window1_Ch2): low 21 is above high 20")
     assert tango.value("Window1_Ch2") == [4095, 4095]
     assert tango.write("Window1_Ch2", [5]) == ("ValueError", "Window1_Ch2 has 1 values, not 2")
     assert tango.write("Window1_Ch2", [5, 6, 7]) != ()

@@ -261,6 +261,23 @@ def test_a_second_client_gets_a_clear_refusal(beamline):
     assert beamline.tango.state() == "RUNNING"
 
 
+def test_a_disk_that_hangs_holds_nobody(beamline, tmp_path):
+    """Arm comes back, RUNNING; a stop is answered, and the next series goes to another disk."""
+    os.mkfifo(tmp_path / "hangs.hdf5")
+    beamline.contrast.set(DestinationFileOverwritable=True, DestinationFileName=str(tmp_path / "hangs.hdf5"))
+    beamline.contrast.set(TriggerMode="SOFTWARE", nTriggers=1, nFramesPerTrigger=1, ExposureTime=0.01)
+    beamline.contrast.tell("run", "Arm")
+    beamline.tango.wait_for("RUNNING")
+    assert beamline.contrast.answer() == ""
+    assert beamline.contrast.get("nFramesAcquired") == [0]
+    assert beamline.contrast.stop() == "STANDBY"
+    beamline.contrast.set(DestinationFileName=str(tmp_path / "good.hdf5"))
+    assert beamline.contrast.run("Arm") == ""
+    beamline.contrast.start()
+    beamline.tango.wait_for("STANDBY")
+    assert len(file_of(str(tmp_path / "good.hdf5"))[0]) == 1
+
+
 def test_a_fault_of_the_library_is_shown_and_left_by_init(tmp_path):
     beamline = Beamline(tmp_path, emulator={"faults": {"hang": {"xsp3_histogram_read4d": [3, 6.5]}}})
     try:
