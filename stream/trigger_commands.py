@@ -64,10 +64,8 @@ class TriggerCommands(SystemCommands):
         each = series.trigger.generator is ItfgTrigger.software
         # What is read lags behind what is done: a client that waits for the exposure's time only is in time.
         if each and series.next < sent and sdk.progress().furthest < sent:
-            raise StateError(
-                f"SoftwareTrigger {sent + 1} while frame {sent} is being counted: wait until nFramesAcquired is {sent}, or "
-                "for ReadyForSwTrigger"
-            )
+            too_early = f"SoftwareTrigger {sent + 1} while frame {sent} is being counted"
+            raise StateError(f"{too_early}: wait until nFramesAcquired is {sent}, or for ReadyForSwTrigger")
 
     def _get_ready_for_trigger(self, index: Index) -> bool:
         series = self.series
