@@ -177,6 +177,8 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         ):
             if not low <= value <= high:
                 raise ConfigurationError(f"{what} = {value} is outside {low}..{high}")
+        if not all(self.server.expect):
+            raise ConfigurationError("expect has an empty name: give names of subscribers, as in --expect writer,map")
         if hardware.gap not in ("", *GAPS):
             raise ConfigurationError(f"gap = {hardware.gap} is none of {', '.join(GAPS)}")
         if self.server.stream_compression not in COMPRESSIONS:

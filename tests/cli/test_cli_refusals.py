@@ -36,6 +36,8 @@ def test_unknown_option(tmp_path):
     [
         ("[server]\nprefx = 'a'", "prefx"),
         ("[detector]\nchanels = 4", "chanels"),
+        ("[detector]\nemulate = true\ngap = '2 us'", "gap = 2 us is none of 25 ns, 200 ns, 500 ns, 1 us"),
+        ("[detector]\nemulate = true\n[server]\nexpect = ['']", "expect has an empty name"),
         ("[servr]\n", "servr"),
         ("[emulator]\nspeed = 4", "speed"),
         ("[emulator.faults]\nfial = {}", "known are fail, hang"),
