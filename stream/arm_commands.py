@@ -71,9 +71,16 @@ class ArmCommands(AcquisitionCommands):
         time = values["frame_time"] - values["latency_time"] - values["gap_time"]
         return round(math.floor(time / self.clock_period + NEARLY) * self.clock_period, DIGITS)
 
+    def _can_count(self, time: float) -> bool:
+        try:
+            self.parameters["exposure_time"].convert(time)
+        except ValueError:
+            return False
+        return True
+
     def _check_counting_time(self, time: float) -> None:
-        allowed = self.parameters["exposure_time"]
-        if allowed.low is not None and allowed.high is not None and not allowed.low <= time <= allowed.high:
+        if not self._can_count(time):
+            allowed = self.parameters["exposure_time"]
             parts = ", ".join(
                 f"{self.parameters[name].tango} = {self.parameters[name].text(self.values[name])}"
                 for name in ("frame_time", "latency_time", "gap_time")
@@ -113,8 +120,8 @@ class ArmCommands(AcquisitionCommands):
 
     def _share_exposure(self) -> None:
         """Have AcquireTime follow, unless that is not possible: Arm will say so, another put may come before."""
-        time, allowed = self._counting_time(), self.parameters["exposure_time"]
-        if allowed.low is not None and allowed.high is not None and allowed.low <= time <= allowed.high:
+        time = self._counting_time()
+        if self._can_count(time):
             self.update_changed({"exposure_time": time})
 
     def _put_exposure_time(self, value: float, channel: int | None) -> None:

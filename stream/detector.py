@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,8 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
         token = secrets.token_hex(16)
         self._directory = tempfile.TemporaryDirectory(prefix="xsp3ioc-")
         private = f"ipc://{Path(self._directory.name) / 'data'}"
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._directory.cleanup)
             self.data = DataSocket(
                 [private, places.endpoint(places.data_port)],
                 token,
@@ -82,20 +84,12 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
                 places.compression,
                 places.curve,
             )
-            try:
-                self.monitor = MonitorSocket(places.endpoint(places.monitor_port), self.answers, places.curve)
-                try:
-                    frame_bytes = self.pool.channels * self.pool.bins * 4
-                    self.beside = open_beside(self.data, places, frame_bytes, self._on_warning)
-                except OSError:
-                    self.monitor.close()
-                    raise
-            except OSError:
-                self.data.close()
-                raise
-        except OSError:
-            self._directory.cleanup()
-            raise
+            undo.callback(self.data.close)
+            self.monitor = MonitorSocket(places.endpoint(places.monitor_port), self.answers, places.curve)
+            undo.callback(self.monitor.close)
+            frame_bytes = self.pool.channels * self.pool.bins * 4
+            self.beside = open_beside(self.data, places, frame_bytes, self._on_warning)
+            undo.pop_all()  # all are open
         self.recorder = Recorder(self.data, private, token, self.pool, self._hear_capture, self._on_written, fsync)
         self.recorder.start()
         self.data.start()

@@ -154,17 +154,12 @@ def _run(arguments: list[str]) -> int:
             from xsp3ioc.tango_device import TangoDevice
 
             device = TangoDevice.named(configuration)
-            configuration = settle(options, device)
+            device.configure = lambda: configure(options, device)  # at every Init too
+            configuration = device.configure()
         return run(configuration, options.verbose, device)
     except ConfigurationError as error:
         sys.stderr.write(f"xsp3ioc: {error}\n")
         return 2
-
-
-def settle(options: argparse.Namespace, device: TangoDevice) -> Configuration:
-    """Return the configuration of a server with a Tango device, now and, through the device, at every Init."""
-    device.configure = lambda: configure(options, device)
-    return device.configure()
 
 
 def configure(options: argparse.Namespace, device: TangoDevice | None = None) -> Configuration:

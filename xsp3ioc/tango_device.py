@@ -31,7 +31,9 @@ class TangoDevice:
     def __init__(self, place: Place, options: Sequence[str] = (), asks_channels: bool = False) -> None:
         """`options` are Tango's own; `asks_channels`: the system is asked how many it has if nobody says it."""
         self.place = place
-        self.asks_channels = self._may_ask = asks_channels
+        self.said: frozenset[str] = frozenset()
+        """Properties that were set when the configuration was last made."""
+        self._may_ask = asks_channels
         self.configure: Callable[[], Configuration] = Configuration
         """Returns the configuration as it would be now."""
         self._options = options
@@ -59,7 +61,12 @@ class TangoDevice:
         """Have its properties win over a configuration; ConfigurationError: they cannot."""
         lay_over(configuration, self.place.device, properties)
         configuration.server.tango = self.place.device
-        self.asks_channels = self._may_ask and not properties.keys() & {"Channels", "Configuration"}
+        self.said = frozenset(properties)
+
+    @property
+    def asks_channels(self) -> bool:
+        """Whether nobody says how many channels there are."""
+        return self._may_ask and self.said.isdisjoint({"Channels", "Configuration"})
 
     def properties(self) -> dict[str, list[str]]:
         """Return its properties in the database; ConfigurationError if that does not answer."""

@@ -12,10 +12,6 @@ USUAL_SETTINGS = "/home/xspress3/settings"
 """Calibration of a system whose ConfigPath is not set, if there is that directory."""
 
 
-def _text(value: str) -> str:
-    return value
-
-
 def _text_or_none(value: str) -> str | None:
     return value or None
 
@@ -40,7 +36,7 @@ def _yes(value: str) -> bool:
 
 PLACES: dict[str, tuple[str, str, Callable[[str], Any]]] = {
     "Name": ("detector", "module_name", _text_or_none),
-    "ConfigPath": ("detector", "settings", _text),
+    "ConfigPath": ("detector", "settings", str),
     "StreamerPort": ("server", "data_port", _number),
     "MonitorPort": ("server", "monitor_port", _number),
     "BaseIP": ("detector", "base_ip", _text_or_none),
@@ -48,10 +44,10 @@ PLACES: dict[str, tuple[str, str, Callable[[str], Any]]] = {
     "BaseMAC": ("detector", "base_mac", _text_or_none),
     "ReturnCounters": ("server", "return_counters", _yes),
     "EventWidths": ("detector", "event_widths", _numbers),
-    "Library": ("detector", "library", _text),
+    "Library": ("detector", "library", str),
     "Emulate": ("detector", "emulate", _yes),
     "Channels": ("detector", "channels", _number),
-    "Listen": ("server", "listen", _text),
+    "Listen": ("server", "listen", str),
 }
 """Table and key that a property stands for, and how its text is understood."""
 

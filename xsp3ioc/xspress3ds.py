@@ -26,7 +26,6 @@ TANGO_HOST names; its properties say the rest. With -nodb there is no database. 
 --emulate and --config among them.
 """
 ENDPOINT = re.compile(r"giop:tcp:([^:]*):(\d*)")
-LOCAL = "127.0.0.1"
 
 
 class Words(NamedTuple):
@@ -130,7 +129,7 @@ def _configure(options: argparse.Namespace, words: Words, device: TangoDevice) -
         server.listen, server.tango_port = words.endpoint[1] or "0.0.0.0", int(words.endpoint[2] or 0)
     else:
         server.tango_port = options.tango_port or 0
-        if options.listen is None and "Listen" not in device.properties() and not _on_this_host(device.place.database):
+        if options.listen is None and "Listen" not in device.said and not _on_this_host(device.place.database):
             server.listen = "0.0.0.0"  # as its database, it is there for other hosts
     if not hardware.library and not hardware.emulate:
         hardware.library = ctypes.util.find_library("xspress3") or ""
