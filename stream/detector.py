@@ -19,6 +19,7 @@ from xsp3ioc.stream.array_values import pool_values
 from xsp3ioc.stream.capture_file import CaptureFile
 from xsp3ioc.stream.commands import WATCHDOG
 from xsp3ioc.stream.connection import System
+from xsp3ioc.stream.departures import Departure, Departures
 from xsp3ioc.stream.energies import Energies
 from xsp3ioc.stream.expected import Expected
 from xsp3ioc.stream.life import State
@@ -67,6 +68,7 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
         self._plugins = PluginCounts(self)
         self._analyses = [self._rois, self._scalers, self._plugins]
         self._stops = []
+        self._departures = Departures()
         self._acquisition: Acquisition
         self._shown: Block | None = None
         self._began = time.monotonic()
@@ -88,7 +90,7 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
             self.monitor = MonitorSocket(places.endpoint(places.monitor_port), self.answers, places.curve)
             undo.callback(self.monitor.close)
             frame_bytes = self.pool.channels * self.pool.bins * 4
-            self.beside = open_beside(self.data, places, frame_bytes, self._on_warning)
+            self.beside = open_beside(self.data, places, frame_bytes, self._on_drop)
             undo.pop_all()  # all are open
         self.recorder = Recorder(self.data, private, token, self.pool, self._hear_capture, self._on_written, fsync)
         self.recorder.start()
@@ -101,12 +103,19 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
         self._ticker.start()
         self.start_looking_at_disk(self._ended)
 
-    def _show_subscribers(self, lost: str) -> None:
-        if lost:
-            self.say(lost, Severity.minor)
+    def _on_drop(self, text: str) -> None:
+        self.say(text, Severity.minor, logging.INFO)  # how many it were, is logged when the series is over
+
+    def _show_subscribers(self, left: Departure | None) -> None:
+        if left is not None:
+            self._departures.add(left)
         self.update_changed({"subscribers": len(self.data.subscribers.select())})
         for writer in self.data.subscribers.select(writer=True):
             self.update_changed({"file_plugin": f"NDFileHDF5 ver{writer.library}"})
+
+    def _say_who_left(self, at_once: bool = False) -> None:
+        if text := self._departures.told(at_once):
+            self.say(text, Severity.minor)
 
     def _hear_capture(self, file: CaptureFile) -> None:
         self._show_capture(file)
@@ -137,6 +146,7 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
                     self._show_progress(series)
                     self._show_rate(series)
         self.update_changed({"beats": int(time.monotonic() - self._began)})
+        self._say_who_left()
         if turn % 5 == 0:
             self._show_headroom(series)
             self._show_queue()
@@ -245,6 +255,7 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
         for stream in self.beside.values():
             stream.close()
         self.data.close()
+        self._say_who_left(at_once=True)
         self._directory.cleanup()
 
     def _give_up(self, series: Series, patience: float) -> None:
@@ -255,11 +266,11 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
             series.reason = "abandoned: the server stopped"
             self.data.publish(series.end(self._acquisition.messages, None, None), audience=Audience.others)
 
-    @staticmethod
-    def _await(future: Future[Any], seconds: float) -> None:
+    def _await(self, future: Future[Any], seconds: float) -> None:
         try:
             future.result(seconds)
         except FutureTimeoutError:
             log.error("Not done in %.1f s, left behind", seconds)
         except Exception as error:
-            log.error("%s", error)
+            if str(error) != self.event:  # that has been said
+                log.error("%s", error)

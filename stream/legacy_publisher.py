@@ -11,6 +11,7 @@ import zmq
 from xsp3ioc.stream.legacy_images import END, LegacyImages, Pieces
 from xsp3ioc.stream.messages import Block, Header
 from xsp3ioc.stream.side_socket import SideSocket
+from xsp3ioc.stream.sockets import MOST_AT_ONCE
 
 WAITING_BYTES = 256 << 20
 """Spectra that wait for a subscriber before it loses frames; copies, so that the pool is not held."""
@@ -22,7 +23,7 @@ FULL = "a subscriber is slower than the detector, its frames are lost"
 class LegacyPublisher(SideSocket):
     """An XPUB, to its subscribers a PUB: whom it cannot send a frame at once loses that frame, and nobody else does.
 
-    A subscriber that comes in mid-series gets its next frames, without a header.
+    A subscriber that comes in mid-series gets whole frames from the next block on, without a header.
     """
 
     name = "The xspress3-streamer compatible publisher"
@@ -38,16 +39,24 @@ class LegacyPublisher(SideSocket):
         self._in_parts = in_parts
         waiting = max(LEAST_WAITING, WAITING_BYTES // frame_bytes) * (1 if in_parts else len(Pieces._fields))
         super().__init__(
-            zmq.XPUB, endpoint, "--legacy-port", on_drop, SNDHWM=waiting, XPUB_VERBOSER=1, XPUB_NODROP=1
+            zmq.XPUB, endpoint, "--legacy-port", on_drop, SNDHWM=waiting, XPUB_MANUAL=1, XPUB_NODROP=1
         )
         self._images: LegacyImages | None = None
+        self._wanted = False
+        """Somebody has subscribed since the server started."""
         self.subscribers = 0
+        """Those who take everything, as far as is known: anybody may tell of one who has left."""
 
     def _look(self, readable: bool) -> None:
         with contextlib.suppress(zmq.Again):
-            while True:
-                message = self._socket.recv_multipart(zmq.DONTWAIT)[0]
-                self.subscribers += {b"\x01": 1, b"\x00": -1}.get(message[:1], 0)
+            for _ in range(MOST_AT_ONCE):
+                message = self._socket.recv(zmq.DONTWAIT)
+                # Here, between two frames, and not when it comes: nobody is to begin with a piece of one. The socket
+                # says whose turn it is with each part that it gives, be it a stranger's: after every one, then, and
+                # for everything, which a SUB that wants less sorts out by itself.
+                self._socket.setsockopt(zmq.SUBSCRIBE, b"")
+                self._wanted = self._wanted or message[:1] == b"\x01"
+                self.subscribers = max(0, self.subscribers + {b"\x01": 1, b"\x00": -1}.get(message, 0))
 
     def _begin(self, header: Header) -> None:
         self._images = LegacyImages(header)
@@ -55,7 +64,7 @@ class LegacyPublisher(SideSocket):
 
     def _frames(self, block: Block) -> None:
         self._look(True)
-        if self._images is None or self.subscribers <= 0:
+        if self._images is None or not self._wanted:
             return  # nobody to lose them
         lost = 0
         for pieces in self._images.frames(block):

@@ -29,7 +29,10 @@ class SideSocket(ServedSocket):
     def __init__(
         self, kind: int, endpoint: str, option: str, on_drop: Callable[[str], None], **socket_options: int
     ) -> None:
-        """`on_drop` hears in words that frames of a series are lost, from the socket's thread, and must not wait."""
+        """`on_drop` hears in words that receivers lose frames of a series, from the socket's thread; it must not wait.
+
+        The log says it, with their number, when the series is over.
+        """
         super().__init__(kind, [endpoint], option, **socket_options)
         self._on_drop = on_drop
         self._inbox: deque[tuple[Message, Block | None, int]] = deque()
@@ -41,6 +44,9 @@ class SideSocket(ServedSocket):
         self._series: Header | None = None
         self.dropped = 0
         """Frames of the running series, or the last one, that some receiver did not get."""
+        self._earlier = 0
+        """Frames of series before, dropped when the running one began."""
+        self._why = ""
 
     def take(self, message: Message, block: Block | None) -> None:
         """Queue a message of the data stream, or drop its frames; from any thread, never waits."""
@@ -71,11 +77,10 @@ class SideSocket(ServedSocket):
             try:
                 if isinstance(message, Header):
                     self._over("the server began another series")
-                    self._series, self.dropped = message, 0
+                    self._series, self.dropped, self._earlier = message, 0, 0
                     self._begin(message)
                 elif self._series is not None and message.series_id == self._series.series_id:  # type: ignore[attr-defined]
                     if shed:
-                        self._skip(shed)
                         self._drop(shed, "more frames than its thread can send")
                     if block is not None:
                         self._frames(block)
@@ -90,20 +95,20 @@ class SideSocket(ServedSocket):
             return
         series, self._series = self._series, None
         self._end(series, reason)
-        if self.dropped:
-            log.warning("%s: %d frames of series %d were dropped", self.name, self.dropped, series.series_id)
+        lost = [f"{self.dropped} frames of series {series.series_id}"] if self.dropped else []
+        lost += [f"{self._earlier} frames of series before {series.series_id}"] if self._earlier else []
+        if lost:
+            log.warning("%s dropped %s: %s", self.name, " and ".join(lost), self._why)
 
-    def _drop(self, frames: int, why: str) -> None:
-        """Count frames that somebody did not get; the first ones of a series are news."""
-        if not self.dropped and self._series is not None:
+    def _drop(self, frames: int, why: str, news: bool = True) -> None:
+        """Count frames that somebody did not get; the first ones of a series are `news` to those who watch it."""
+        if not self.dropped and news and self._series is not None:
             self._on_drop(f"{self.name} drops frames of series {self._series.series_id}: {why}")
         self.dropped += frames
+        self._why = why
 
     def _look(self, readable: bool) -> None:
         """Do what there is to do before new messages are sent."""
-
-    def _skip(self, frames: int) -> None:
-        """Frames will not be sent."""
 
     @abstractmethod
     def _begin(self, header: Header) -> None:

@@ -16,6 +16,7 @@ import zmq
 
 from xsp3ioc.stream.complaints import Complaints
 from xsp3ioc.stream.curve import Curve, Gate
+from xsp3ioc.stream.departures import Departure
 from xsp3ioc.stream.messages import (
     COMPRESSIONS,
     NONE,
@@ -163,13 +164,13 @@ class DataSocket(ServedSocket):
         endpoints: list[str],
         token: str = "",
         on_report: Callable[[Report], None] = lambda report: None,
-        on_change: Callable[[str], None] = lambda text: None,
+        on_change: Callable[[Departure | None], None] = lambda left: None,
         compression: str = NONE,
         curve: Curve | None = None,
     ) -> None:
         """`on_report` hears the reports of the writer that knows `token`, `on_change` that somebody came or went.
 
-        Both are called from the socket's thread and must not wait; `on_change` says in words what was lost, if so.
+        Both are called from the socket's thread and must not wait; `on_change` hears who left frames behind, if so.
         `compression` is that of the spectra for those who ask for none in particular.
         """
         # Mandatory: sending to one who is gone is an error, not silence. No mark of its own: credit bounds what is
@@ -248,7 +249,7 @@ class DataSocket(ServedSocket):
             del self.subscribers.known[subscriber.identity]
             log.info("Subscriber %r left the data socket (%s)", subscriber.name, error.strerror)
             left = sum(len(gap) for gap in subscriber.cut())
-            self._on_change(f"Subscriber {subscriber.name!r} left; {left} frames were waiting for it" if left else "")
+            self._on_change(Departure(subscriber.name, left) if left else None)
             return False
         return True
 
@@ -297,4 +298,4 @@ class DataSocket(ServedSocket):
             self._packer.prepare()
         self.subscribers.join(Subscriber(identity, hello.name[:64], credit, writer, hello.library[:24], compressed))
         log.info("Subscriber %r joined the data socket", hello.name[:64])
-        self._on_change("")
+        self._on_change(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from xsp3ioc.stream.messages import Block, Header
 from xsp3ioc.stream.side_socket import SideSocket
 from xsp3ioc.stream.sockets import SHORTEST_TURN
 
+log = logging.getLogger(__name__)
+
 WAITING_BYTES = 128 << 20
 """Spectra that wait for a receiver before frames are dropped; copies, so that the pool is not held."""
 SOCKET_BYTES = 32 << 20
@@ -25,7 +28,7 @@ PATIENCE = 10.0
 """Seconds after which what nobody has taken is dropped for the sake of a new series."""
 PAUSE, LONG_PAUSE = 0.002, 0.05
 """Seconds between two attempts to send to receivers that have no room, and after a second in which they had none."""
-NO_ROOM = "no receiver takes them"
+TOO_SLOW, NOBODY = "its receivers are too slow", "no receiver takes them"
 
 
 class _Waiting(NamedTuple):
@@ -36,7 +39,11 @@ class _Waiting(NamedTuple):
 
 
 class StinsPush(SideSocket):
-    """A PUSH: its receivers share the frames. Whatever is not sent leaves a gap in `msg_number`."""
+    """A PUSH: its receivers share the frames.
+
+    `msg_number` counts what is sent, without a gap from a header to its end: the streaming-receiver keeps back all that
+    comes after one. What is dropped is a gap in `frame`.
+    """
 
     name = "The stream1 socket"
 
@@ -48,6 +55,9 @@ class StinsPush(SideSocket):
         """Bytes of spectra in the outbox."""
         self._number = 0
         self._skipping = False
+        """The running series is left out, with its header."""
+        self._served = False
+        """Somebody has taken a message since the series began."""
         self._moved = time.monotonic()
         self._encode = msgspec.json.Encoder().encode
 
@@ -55,6 +65,12 @@ class StinsPush(SideSocket):
     def waiting(self) -> int:
         """Messages that wait to be sent."""
         return super().waiting + len(self._outbox)
+
+    def close(self) -> None:
+        """Send what can be sent at once, and end the thread."""
+        super().close()
+        if frames := sum(message.frames for message in self._outbox):
+            log.warning("%s dropped %d frames at its end: %s", self.name, frames, NOBODY)
 
     def _busy(self) -> bool:
         return super()._busy() or bool(self._outbox)
@@ -68,7 +84,9 @@ class StinsPush(SideSocket):
     def _begin(self, header: Header) -> None:
         if self._outbox and time.monotonic() - self._moved > PATIENCE:
             self._forget()
-        self._skipping = len(self._outbox) >= MOST_WAITING
+        self._skipping, self._served = len(self._outbox) >= MOST_WAITING, False
+        if self._skipping:
+            return
         name, overwritable = destination(header)
         facts = {
             "htype": "header", "msg_number": self._next(), "series_id": header.series_id,
@@ -87,27 +105,25 @@ class StinsPush(SideSocket):
         scalers, factors = block.scalers.tolist(), block.factors.tolist()
         times, status = block.frames["time"].tolist(), block.frames["status"].tolist()
         for k, mca in enumerate(block.mca):
-            number = self._next()
             if self._skipping or self._waiting + mca.nbytes > WAITING_BYTES or len(self._outbox) >= MOST_WAITING:
-                self._drop(1, NO_ROOM)
+                # Where nobody has ever come, nobody misses them.
+                self._drop(1, TOO_SLOW if self._served else NOBODY, news=self._served)
                 continue
             facts = {
-                "htype": "image", "msg_number": number, "series_id": block.series_id, "frame": block.first + k,
+                "htype": "image", "msg_number": self._next(), "series_id": block.series_id, "frame": block.first + k,
                 "shape": shape, "type": "uint32", "compression": "none", "scalers": scalers[k],
                 "dead_time_factors": factors[k], "time": times[k], "status": status[k],
             }  # fmt: skip
             self._queue(_Waiting([self._encode(facts), mca], 1, mca.nbytes))
 
-    def _skip(self, frames: int) -> None:
-        self._number += frames
-
     def _end(self, header: Header, reason: str) -> None:
+        if self._skipping:
+            return
         facts = {
             "htype": "series_end", "msg_number": self._next(), "series_id": header.series_id, "reason": reason,
             "dropped": self.dropped,
         }  # fmt: skip
-        if not self._skipping:
-            self._queue(_Waiting([self._encode(facts)], 0, 0))
+        self._queue(_Waiting([self._encode(facts)], 0, 0))
 
     def _next(self) -> int:
         number, self._number = self._number, self._number + 1
@@ -115,7 +131,7 @@ class StinsPush(SideSocket):
 
     def _queue(self, message: _Waiting) -> None:
         """Send a message behind those that wait, or let it wait: then its spectra are copied."""
-        if self._skipping or (not self._outbox and self._push(message.parts)):
+        if not self._outbox and self._push(message.parts):
             return
         head, *spectra = message.parts
         self._outbox.append(message._replace(parts=[head, *(part.tobytes() for part in spectra)]))
@@ -126,12 +142,11 @@ class StinsPush(SideSocket):
             self._socket.send_multipart(parts, zmq.DONTWAIT)
         except zmq.Again:
             return False
-        self._moved = time.monotonic()
+        self._moved, self._served = time.monotonic(), True
         return True
 
     def _forget(self) -> None:
         """Drop what waits since long: the receivers that come later are to get the series that runs."""
-        frames = sum(message.frames for message in self._outbox)
-        self._on_drop(f"{self.name} drops {frames} frames of series before: nobody has taken them for long")
+        self._earlier, self._why = sum(message.frames for message in self._outbox), NOBODY
         self._outbox.clear()
         self._waiting = 0

@@ -86,8 +86,11 @@ class Stopping(SystemCommands, FileSeries):
             return "Stop waits for the start of the series"
         if series.recorded and not series.flushed.is_set():
             left = series.unwritten
-            return f"Stop waits for the file writer: {left} frames are not written; stop again to abandon the file"
+            return f"Stop waits for the file writer: {left} frames are not written; {self._way_out('abandon the file')}"
         behind = [known.name for known in self.data.subscribers.select() if known.waiting]
         if self.state is State.finishing and behind:
-            return f"Stop waits for subscriber {', '.join(behind)} to take its frames; stop again to go on without"
-        return f"Stop waits for frames {series.next} on to be read; stop again to give them up"
+            return f"Stop waits for subscriber {', '.join(behind)} to take its frames; {self._way_out('go on without')}"
+        return f"Stop waits for frames {series.next} on to be read; {self._way_out('give them up')}"
+
+    def _way_out(self, what: str) -> str:
+        return "the server waits a few seconds more, then it ends" if self.closing else f"stop again to {what}"

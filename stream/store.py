@@ -16,6 +16,10 @@ from xsp3ioc.stream.parameter import SLOTS, Index, Parameter, Severity, Update, 
 log = logging.getLogger(__name__)
 
 
+LEVELS = {Severity.good: logging.INFO, Severity.minor: logging.WARNING}
+"""Of what is said, in the log; what is worse is an error."""
+
+
 def shorten(text: str, longest: int) -> str:
     """Return `text` with at most `longest` characters: what is too much is left out in the middle of it.
 
@@ -94,9 +98,9 @@ class Store(Declared):
         """Say that a derived parameter has a new value."""
         self._tell(Update(name, None, time.time() if at is None else at, index))
 
-    def say(self, text: str, severity: Severity = Severity.good) -> None:
-        """Show what happened, in words, and log it."""
-        log.log(logging.INFO if severity is Severity.good else logging.ERROR, text)
+    def say(self, text: str, severity: Severity = Severity.good, level: int | None = None) -> None:
+        """Show what happened, in words, and log it; `level`: in the log, if it is not that of the severity."""
+        log.log(LEVELS.get(severity, logging.ERROR) if level is None else level, text)
         with self._lock:
             self._event, self._refusing = (text, severity), False
             self._show_message(text, severity)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import pickle
 import socket
@@ -256,7 +257,49 @@ def foreigners_besides(core, others):
         receiver.close()
 
 
-def test_a_puller_that_does_not_come_holds_nobody_and_its_loss_shows_in_the_numbers():
+# ZMTP 1.0, where a message is what anybody sends: no name, then some that leave what it has never taken.
+STRANGE = b"\x01\x00" + b"\x03\x00\x00a" * 5 + b"\x02\x00\x00" * 5 + b"\x02\x00z" * 5
+
+
+def test_strangers_take_nothing_from_subscribers(core):
+    publisher = core.detector.beside["legacy"]
+    host, port = publisher.endpoint.removeprefix("tcp://").split(":")
+    with foreigners(core, WritingReceiver) as (before,):
+        with socket.create_connection((host, int(port))) as stranger:
+            stranger.sendall(STRANGE)
+            core.wait(lambda: publisher.subscribers == 0)  # as it seems
+            core.acquire(20)
+            assert before.heard().numbers == list(range(20))
+            stranger.sendall(STRANGE[2:])
+            after = WritingReceiver(publisher.endpoint)
+            core.wait(lambda: publisher.subscribers == 1)
+            core.acquire(20)
+            assert before.heard(2).numbers == after.heard().numbers == list(range(20))
+            after.close()
+    core.wait(lambda: publisher.subscribers == 0)
+
+
+def test_who_joins_at_any_moment_begins_with_a_whole_frame():
+    with running_core(places={"legacy_port": 0}) as core:
+        core.set(frames=1_000_000, exposure_time=0.0001)
+        done = core.detector.put("acquire", True)
+        done.begun.result(20)
+        context = zmq.Context()
+        for _ in range(25):
+            late = context.socket(zmq.SUB)
+            late.set_hwm(0)
+            late.setsockopt(zmq.RCVTIMEO, 20_000)
+            late.setsockopt(zmq.SUBSCRIBE, b"")
+            late.connect(core.detector.beside["legacy"].endpoint)
+            head, spectra, values = json.loads(late.recv()), late.recv(), pickle.loads(late.recv())
+            assert (head["htype"], len(spectra), len(values)) == ("image", 4 * 4096 * 4, 8)
+            late.close(0)
+        context.term()
+        core.put("acquire", False)
+        done.result(20)
+
+
+def test_a_puller_that_does_not_come_holds_nobody_and_its_loss_is_counted_and_said(caplog):
     with running_core(places={"stream1_port": 0}) as core:
         push = core.detector.beside["stream1"]
         frames = 4000  # more than there is room for
@@ -266,17 +309,51 @@ def test_a_puller_that_does_not_come_holds_nobody_and_its_loss_shows_in_the_numb
         dropped = push.dropped
         with foreigners(core, StinsReceiver) as (puller,):
             series = puller.heard()
+            number = series.header["series_id"]
             assert series.end["dropped"] == dropped == frames - len(series.images)
-            assert series.end["msg_number"] == series.header["msg_number"] + frames + 1
-            for image in series.images:
-                assert image["msg_number"] == series.header["msg_number"] + 1 + image["frame"]
+            # No gap there: the streaming-receiver would keep back what comes after it, the end too.
+            assert puller.numbers == list(range(puller.numbers[0], puller.numbers[0] + len(series.images) + 2))
             core.acquire(20)
             assert puller.heard(2).numbers == list(range(20))
         assert core.detector.pool.in_use <= 8
-        assert any("stream1 socket drops" in str(update.value) for update in core.said("status_message"))
+        assert not any("stream1" in str(update.value) for update in core.said("status_message"))
+    told = [(record.levelname, record.getMessage()) for record in caplog.records if "stream1" in record.getMessage()]
+    assert told == [
+        ("WARNING", f"The stream1 socket dropped {dropped} frames of series {number}: no receiver takes them")
+    ]
 
 
-def test_what_nobody_takes_is_bounded_over_many_series(monkeypatch):
+def test_a_puller_that_stands_still_is_shown(core, caplog):
+    with foreigners(core, StinsReceiver):
+        core.wait(lambda: not core.detector.beside["stream1"].waiting)  # what nobody has taken before
+    context = zmq.Context()
+    still = context.socket(zmq.PULL)
+    still.setsockopt(zmq.RCVHWM, 1)
+    still.connect(core.detector.beside["stream1"].endpoint)
+    core.acquire(10)
+    assert json.loads(still.recv_multipart()[0])["htype"] == "header"
+    core.acquire(4000, 0.0005)
+    core.wait(lambda: core.get("stream1_dropped") > 0)
+    shown = [update.value for update in core.said("status_message") if "stream1" in str(update.value)]
+    assert len(shown) == 1
+    assert shown[0].endswith("its receivers are too slow")
+    core.wait(lambda: "The stream1 socket dropped" in caplog.text)
+    told = [record.levelname for record in caplog.records if "stream1" in record.getMessage()]
+    assert told.count("WARNING") == 1
+    assert "ERROR" not in told
+    still.close(0)
+    context.term()
+    with foreigners(core, StinsReceiver):
+        core.wait(lambda: not core.detector.beside["stream1"].waiting)
+
+
+def test_what_waits_at_the_end_of_the_server_is_said(caplog):
+    with running_core(places={"stream1_port": 0}) as core:
+        core.acquire(5)
+    assert "The stream1 socket dropped 5 frames at its end: no receiver takes them" in caplog.messages
+
+
+def test_what_nobody_takes_is_bounded_over_many_series(monkeypatch, caplog):
     monkeypatch.setattr("xsp3ioc.stream.stins_push.PATIENCE", 0.0)
     with running_core(places={"stream1_port": 0}) as core:
         push = core.detector.beside["stream1"]
@@ -286,6 +363,10 @@ def test_what_nobody_takes_is_bounded_over_many_series(monkeypatch):
         with foreigners(core, StinsReceiver) as (puller,):
             assert puller.heard().numbers == list(range(5))
             assert puller.numbers == list(range(14, 21))
+            last = puller.series[0].header["series_id"]
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    lines = "The stream1 socket dropped 5 frames of series before {}: no receiver takes them"
+    assert told == [lines.format(series) for series in (last - 1, last)]
 
 
 async def sequence(ingester, endpoint, settings):

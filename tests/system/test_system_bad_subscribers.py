@@ -63,6 +63,11 @@ def test_fifty_that_come_and_go(rig, peer):
     assert (series.frames, series.wrong, series.gaps, series.end.lost) == (3000, [], [], [])
     assert rig.counters() == [3000, 3000, 0, 0]
     rig.ca.wait_for("det1:Subscribers", 1)
+    rig.server.wait_for_log("others left; ")
+    told = [line for line in rig.server.log.read_text().splitlines() if "were waiting for" in line]
+    assert len(told) <= 3  # when it is quiet for a second, which the 50 need not keep to
+    assert all(" WARNING " in line for line in told)
+    assert not any(" ERROR " in line for line in rig.server.log.read_text().splitlines())
     listener.end()
 
 
@@ -138,6 +143,34 @@ def test_a_server_that_stops_in_mid_series(start_rig, how):
             assert (end.reason, end.acquired, end.lost) == ("stopped", frames, [])
         else:
             assert isinstance(events[-1], Block)
+
+
+def test_what_a_stopping_server_waits_for_is_said_once_and_true(start_rig, peer):
+    rig = start_rig()
+    slow = peer(zmq.DEALER, rig.server.data)
+    slow.send(json.dumps(HELLO | {"name": "slow", "credit": 1}).encode())
+    rig.ca.wait_for("det1:Subscribers", 1)
+    rig.begin(100_000, 0.001)
+    slow.recv_multipart()
+    # It takes a block now and then, so that it is waited for.
+    stop = threading.Event()
+
+    def take():
+        while not stop.wait(0.2):
+            slow.send(b'{"htype": "credit", "n": 1}')
+
+    taking = threading.Thread(target=take)
+    taking.start()
+    try:
+        rig.ca.wait_above("det1:ArrayCounter_RBV", 500)
+        assert rig.server.stop(signal.SIGTERM, patience=12) == 0
+    finally:
+        stop.set()
+        taking.join()
+    log = rig.server.log.read_text()
+    assert log.count("Stop waits for subscriber slow to take its frames") == 1
+    assert "the server waits a few seconds more, then it ends" in log
+    assert "stop again" not in log
 
 
 class Cable:
