@@ -29,6 +29,7 @@ from xsp3ioc.stream.messages import (
     ProtocolError,
     Refused,
     SeriesEnd,
+    Unknown,
     block_from_parts,
     block_from_pool,
     decode_from_server,
@@ -47,8 +48,6 @@ HEARTBEAT_TIMEOUT = 30_000
 IMAGE_PARTS = 5
 MOST_MISSING = 1 << 24
 """Frames that may be missing one after the other; a number beyond that is none: every missing frame gets a place."""
-
-
 COMPRESSION_HELP = "of the spectra on their way (default: as the server has it)"
 
 
@@ -252,8 +251,8 @@ class Receiver:
             self.misread = str(error)
             log.warning("Message from %s ignored: %s", self.endpoint, error)
             return None
-        if isinstance(message, Ping):
-            return None
+        if isinstance(message, Ping | Unknown):
+            return None  # hello is said as soon as there is a connection
         if isinstance(message, Refused):
             raise RefusedError(f"{self.endpoint} refused: {message.error}")
         if isinstance(message, Header):

@@ -44,6 +44,7 @@ class Departures:
                 return ""
             left, self._left = self._left, []
         names = ", ".join(repr(one.name) for one in left[:MOST_NAMED])
-        others = f" and {len(left) - MOST_NAMED} others" if len(left) > MOST_NAMED else ""
+        more = len(left) - MOST_NAMED
+        others = f" and {more} other{'s' if more > 1 else ''}" if more > 0 else ""
         who, whom = ("Subscriber", "it") if len(left) == 1 else ("Subscribers", "them")
         return f"{who} {names}{others} left; {sum(one.frames for one in left)} frames were waiting for {whom}"

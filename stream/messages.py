@@ -99,6 +99,12 @@ class Refused(Message, tag="refused"):
     error: str
 
 
+class Unknown(Message, tag="unknown"):
+    """The answer to one who has not said `hello`, which comes first; who has said it meanwhile need not mind."""
+
+    error: str
+
+
 class Ping(Message, tag="ping"):
     """Nothing to do: the server finds out whether a receiver that gives no credit is still there."""
 
@@ -214,14 +220,13 @@ class SeriesEnd(Message, tag="series_end"):
     """Frames that this one receiver did not get, because it was too slow."""
 
 
-FromServer = Capture | Header | Image | SeriesEnd | CaptureEnd | Flush | Ping | Refused
+FromServer = Capture | Header | Image | SeriesEnd | CaptureEnd | Flush | Ping | Refused | Unknown
 FromReceiver = Hello | Credit | Opened | Written | Closed | Failed
 
-_encoder = msgspec.json.Encoder()
 _from_server = msgspec.json.Decoder(FromServer)
 _from_receiver = msgspec.json.Decoder(FromReceiver)
 
-encode = _encoder.encode
+encode = msgspec.json.Encoder().encode
 
 
 class ProtocolError(ValueError):

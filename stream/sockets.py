@@ -18,9 +18,7 @@ from xsp3ioc.stream.complaints import Complaints
 from xsp3ioc.stream.curve import Curve, Gate
 from xsp3ioc.stream.departures import Departure
 from xsp3ioc.stream.messages import (
-    COMPRESSIONS,
     NONE,
-    VERSION,
     Block,
     Closed,
     Credit,
@@ -31,12 +29,11 @@ from xsp3ioc.stream.messages import (
     Opened,
     Ping,
     ProtocolError,
-    Refused,
     Written,
-    decode_from_receiver,
     encode,
 )
 from xsp3ioc.stream.packing import Packer
+from xsp3ioc.stream.strangers import Strangers, compression_of, understand
 from xsp3ioc.stream.subscribers import MOST_CREDIT, Audience, Item, Subscriber, Subscribers
 
 log = logging.getLogger(__name__)
@@ -194,7 +191,7 @@ class DataSocket(ServedSocket):
             self._packer.prepare()
         self._probing = False
         self._probed: Collection[str] = ()
-        self._complaints = Complaints()
+        self._complaints, self._strangers = Complaints(), Strangers()
         self.subscribers = Subscribers()
         self.beside: list[Callable[[Message, Block | None], None]] = []
         """Who gets all messages too that are not for the writer alone; they are called by who publishes."""
@@ -260,13 +257,15 @@ class DataSocket(ServedSocket):
             except zmq.Again:
                 return
             try:
-                if len(parts) != 1:
-                    raise ProtocolError(f"message of {len(parts)} parts: a receiver sends 1")
-                self._handle(identity, decode_from_receiver(parts[0]))
+                self._handle(identity, understand(parts))
             except ProtocolError as error:
                 self._complaints.say(f"Data socket: {error}")
-                with contextlib.suppress(zmq.ZMQError):  # it is gone already
-                    self._socket.send_multipart([identity, encode(Refused(error=str(error)))], zmq.DONTWAIT)
+                self._answer(self._strangers.refuse(identity, error))
+
+    def _answer(self, parts: list[bytes]) -> None:
+        if parts:
+            with contextlib.suppress(zmq.ZMQError):  # it is gone already
+                self._socket.send_multipart(parts, zmq.DONTWAIT)
 
     def _handle(self, identity: bytes, message: FromReceiver) -> None:
         subscriber = self.subscribers.known.get(identity)
@@ -274,8 +273,7 @@ class DataSocket(ServedSocket):
             if subscriber is None:
                 self._join(identity, message)
         elif subscriber is None:
-            # Meant for a server that was here before, or from one who was given up: it will say hello.
-            log.debug("Data socket: %s without hello", type(message).__name__)
+            self._answer(self._strangers.ask_for_hello(identity, message))
         elif isinstance(message, Credit):
             subscriber.give_credit(message.n)
         elif subscriber.writer:
@@ -284,13 +282,7 @@ class DataSocket(ServedSocket):
             raise ProtocolError("only the server's own writer reports")
 
     def _join(self, identity: bytes, hello: Hello) -> None:
-        if hello.version != VERSION:
-            raise ProtocolError(f"version {hello.version}: this server speaks {VERSION}")
-        if hello.credit < 1:
-            raise ProtocolError(f"credit {hello.credit} is below 1")
-        compression = hello.compression or self._compression
-        if compression not in COMPRESSIONS:
-            raise ProtocolError(f"compression {compression[:64]!r}: it may be {', '.join(COMPRESSIONS)}")
+        compression = compression_of(hello, self._compression)
         writer = bool(self._token) and hmac.compare_digest(hello.token.encode(), self._token.encode())
         credit = min(hello.credit, MOST_CREDIT)
         compressed = compression != NONE and not writer

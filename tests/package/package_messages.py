@@ -83,7 +83,7 @@ def fields(table) -> str:
     """One table for each message that a receiver sends or gets, and for what lies in them."""
     kinds = [
         messages.Hello, messages.Credit, messages.Header, messages.Image, messages.SeriesEnd, messages.Gap,
-        orders.Capture, orders.CaptureEnd, messages.Refused, orders.SettingsFiles,
+        orders.Capture, orders.CaptureEnd, messages.Refused, messages.Unknown, orders.SettingsFiles,
     ]  # fmt: skip
     parts = []
     for kind in kinds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 
@@ -123,8 +124,9 @@ GARBAGE = [
     [json.dumps({"htype": "failed", "capture_id": 1, "filename": "x", "frames": 1, "error": "not at all"}).encode()],
     [json.dumps({"htype": "series_end", "series_id": 1}).encode()],
 ]
-SILENT = (b'"hello", "name"', b"credit", b"closed", b'"failed"')
-"""What may have been meant for somebody else is not answered, and a good hello neither."""
+ANSWERS = dict.fromkeys((b"nnnn", b"00000000", b"u00e9"), b"capture")
+ANSWERS |= dict.fromkeys((b'"credit", "n"', b"closed", b'"failed"'), b"unknown")
+"""To a good hello the stream, and to what may have been meant for another server no refusal."""
 
 
 def test_garbage_on_the_sockets_harms_nobody(rig, peer):
@@ -139,8 +141,8 @@ def test_garbage_on_the_sockets_harms_nobody(rig, peer):
     for parts in GARBAGE:
         dealer = peer(zmq.DEALER, rig.server.data)
         dealer.send_multipart(parts)
-        if not any(word in parts[0] for word in SILENT):
-            assert b"refused" in dealer.recv_multipart()[0]
+        answer = next((answer for sent, answer in ANSWERS.items() if sent in parts[0]), b"refused")
+        assert b'{"htype":"%b"' % answer in dealer.recv_multipart()[0], parts
     joined = peer(zmq.DEALER, rig.server.data)
     joined.send(json.dumps(HELLO).encode())
     assert b"capture" in joined.recv_multipart()[0]
@@ -160,6 +162,37 @@ def test_garbage_on_the_sockets_harms_nobody(rig, peer):
     assert rig.ca.put_status("capture") == ECA_NORMAL
     Written(path).check(rig.settings, 0.001)
     listener.end()
+
+
+NO_HELLO = [
+    (b"{}", "refused"),
+    (b'{"htype": "hello", "name": 5}', "refused"),
+    (b'{"htype": "credit", "n": 1}', "unknown"),
+    (b'{"htype": "written", "capture_id": 1, "frames": 1}', "unknown"),
+]
+
+
+def test_who_has_not_said_hello_is_told_what_to_send(start_rig, peer):
+    rig = start_rig()
+    for sent, htype in NO_HELLO:
+        dealer = peer(zmq.DEALER, rig.server.data)
+        for _ in range(1000):
+            dealer.send(sent)
+        answer = json.loads(dealer.recv_multipart()[0])
+        assert answer["htype"] == htype
+        for allowed in ('"htype": "hello", "name": "map", "version": 1, "credit": 16', "1 to 32", "none or bslz4"):
+            assert allowed in answer["error"]
+        assert ("not said hello" in answer["error"]) == (htype == "unknown")
+        # What it was told to send is good, and the answers were not endless.
+        hello = re.search(r"\{.*?\}", answer["error"][answer["error"].index("sends") :])[0]
+        dealer.send(hello.encode())
+        rig.ca.wait_for("det1:Subscribers", 1)
+        assert rig.acquire(1) == ECA_NORMAL
+        heard = [json.loads(dealer.recv_multipart()[0])["htype"] for _ in range(19 + 3)]
+        assert heard == [htype] * 19 + ["header", "image", "series_end"]
+        dealer.close()
+        rig.acquire(1)  # it is forgotten when something is sent to it
+        rig.ca.wait_for("det1:Subscribers", 0)
 
 
 def test_a_flood_of_messages_stops_nobody(start_rig, peer):
