@@ -15,6 +15,7 @@ from xsp3ioc.stream.formulas import Scaler, dead_time_factors
 from xsp3ioc.stream.heartbeat import Heartbeat
 from xsp3ioc.stream.messages import EVENT_WIDTH, image_of
 from xsp3ioc.stream.pool import Lease, Pool
+from xsp3ioc.stream.room import Room
 from xsp3ioc.stream.series import Series
 from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.verification import Faulty, runs, verify, whole
@@ -26,14 +27,8 @@ LONGEST_SLEEP = 0.01
 STOPPED_BY_OVERRUN = ErrorFlag.histogram_overrun | ErrorFlag.scaler_overrun
 HANDLED = ErrorFlag.playback_underrun | ErrorFlag.circular_overrun | STOPPED_BY_OVERRUN
 """Flags that are no news: an underrun of the playback is harmless, overruns show in the frames themselves."""
-EASY_SLABS = 8
-"""Slabs in use above which frames wait in the ring, as long as that has room: these stay in the cache."""
-EASY_PATIENCE = 0.02
-"""Seconds of waiting in vain after which twice as many slabs are used: somebody stalls."""
 PATIENCE = 2.0
 """Seconds without a frame after which the cards are asked whether they are there: a lost one just stops counting."""
-POOL_PATIENCE = 1.0
-"""Seconds for which the acquisition waits for a full pool before the slowest subscriber is cut off."""
 
 
 class Acquisition(threading.Thread):
@@ -53,7 +48,6 @@ class Acquisition(threading.Thread):
         super().__init__(name=f"series {series.id}", daemon=True)
         self._series = series
         self._sdk = sdk
-        self._pool = pool
         self._data = data
         self._on_block = on_block
         self._on_warning = on_warning
@@ -61,7 +55,7 @@ class Acquisition(threading.Thread):
         self._status = np.zeros((pool.channels, pool.slab_frames), STATUS_DTYPE)
         # None: all of them count, and the library's own progress is theirs.
         self._enabled = series.enabled if series.enabled is not None and not series.enabled.all() else None
-        self._easy = EASY_SLABS
+        self._room = Room(pool, data.subscribers, sdk.ring)
         self._flags = ErrorFlag(0)
         self._patient_until = time.monotonic() + PATIENCE
         self._heartbeat = Heartbeat()
@@ -214,38 +208,21 @@ class Acquisition(threading.Thread):
             self._hand_on(lease, count)
 
     def _lease(self, frames: int) -> Lease | None:
-        """Room for frames, when it is time to read them. None: the series is given up.
-
-        While the sinks are behind and the ring has room, frames are as safe there as in the pool: so the pool stays
-        small, and its memory in the processor's cache. Then the pool fills, then the ring; a subscriber that takes
-        nothing, or is the last one behind when the ring is half full, pays for it before the acquisition does.
-        """
-        series, pool, ring = self._series, self._pool, self._sdk.ring
-        since = time.monotonic()
-        while True:
-            pressed = self.furthest - series.next > ring // 4
-            in_use = pool.in_use
-            if (pressed or in_use < self._easy) and (lease := pool.lease(frames)) is not None:
-                self._easy = max(EASY_SLABS, self._easy - 1)  # grows in a stall, and goes back after it
-                return lease
+        """Room for frames, when it is time to read them. None: they are gone, or the series is given up."""
+        series = self._series
+        while (lease := self._room.lease(frames, self.furthest - series.next)) is None:
             if series.abandoned.is_set():
                 return None
-            full = in_use >= pool.slabs
-            if not full and time.monotonic() - since > EASY_PATIENCE:
-                self._easy *= 2
-            if full and (self.furthest - series.next > ring // 2 or time.monotonic() - since > POOL_PATIENCE):
-                self._cut_laggiest()
+            cut = self._room.cut_off(series.id, self.furthest - series.next)
+            if cut is not None:
+                name, gaps = cut
+                text = ", ".join(f"{gap.first}..{gap.last}" for gap in gaps)
+                self._on_warning(f"Subscriber {name!r} is too slow and lost frames {text} of series {series.id}")
             time.sleep(0.0005)
             self._look()
             if self._skip_overwritten():
                 return None
-
-    def _cut_laggiest(self) -> None:
-        cut = self._data.subscribers.cut_laggiest()
-        if cut is not None:
-            name, gaps = cut
-            text = ", ".join(f"{gap.first}..{gap.last}" for gap in gaps)
-            self._on_warning(f"Subscriber {name!r} is too slow and lost frames {text} of series {self._series.id}")
+        return lease
 
     def _skip_overwritten(self) -> bool:
         """Leave out frames that are surely gone: more than a whole ring behind."""

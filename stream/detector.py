@@ -80,6 +80,7 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
             undo.callback(self._directory.cleanup)
             self.data = DataSocket(
                 [private, places.endpoint(places.data_port)],
+                self.pool,
                 token,
                 lambda report: self.recorder.hear(report),
                 self._show_subscribers,

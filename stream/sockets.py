@@ -33,6 +33,7 @@ from xsp3ioc.stream.messages import (
     encode,
 )
 from xsp3ioc.stream.packing import Packer
+from xsp3ioc.stream.pool import Pool
 from xsp3ioc.stream.strangers import Strangers, compression_of, understand
 from xsp3ioc.stream.subscribers import MOST_CREDIT, Audience, Item, Subscriber, Subscribers
 
@@ -159,6 +160,7 @@ class DataSocket(ServedSocket):
     def __init__(
         self,
         endpoints: list[str],
+        pool: Pool,
         token: str = "",
         on_report: Callable[[Report], None] = lambda report: None,
         on_change: Callable[[Departure | None], None] = lambda left: None,
@@ -170,15 +172,15 @@ class DataSocket(ServedSocket):
         Both are called from the socket's thread and must not wait; `on_change` hears who left frames behind, if so.
         `compression` is that of the spectra for those who ask for none in particular.
         """
-        # Mandatory: sending to one who is gone is an error, not silence. No mark of its own: credit bounds what is
-        # on its way. Heartbeats find dead hosts only.
+        # Mandatory: sending to one who is gone is an error, not silence. Credit bounds what is on its way, the mark
+        # only what goes to one who gives credit and takes nothing. Heartbeats find dead hosts only.
         super().__init__(
             zmq.ROUTER,
             endpoints,
             "--data-port",
             curve,
             ROUTER_MANDATORY=1,
-            SNDHWM=0,
+            SNDHWM=4 * MOST_CREDIT,
             HEARTBEAT_IVL=10_000,
             HEARTBEAT_TIMEOUT=30_000,
         )
@@ -192,7 +194,7 @@ class DataSocket(ServedSocket):
         self._probing = False
         self._probed: Collection[str] = ()
         self._complaints, self._strangers = Complaints(), Strangers()
-        self.subscribers = Subscribers()
+        self.subscribers = Subscribers(pool)
         self.beside: list[Callable[[Message, Block | None], None]] = []
         """Who gets all messages too that are not for the writer alone; they are called by who publishes."""
 
@@ -234,7 +236,7 @@ class DataSocket(ServedSocket):
             self.subscribers.changed.notify_all()
 
     def _send(self, subscriber: Subscriber) -> None:
-        while (item := subscriber.next()) is not None:
+        while (item := subscriber.next(self.subscribers.spare())) is not None:
             packed = self._packer.parts(item) if subscriber.compressed else None
             if not self._send_parts(subscriber, packed or subscriber.parts(item)):
                 return
@@ -275,6 +277,8 @@ class DataSocket(ServedSocket):
         elif subscriber is None:
             self._answer(self._strangers.ask_for_hello(identity, message))
         elif isinstance(message, Credit):
+            if subscriber.cut_off and message.n > 0:
+                log.info("Subscriber %r takes frames again", subscriber.name)
             subscriber.give_credit(message.n)
         elif subscriber.writer:
             self._on_report(message)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
@@ -25,10 +26,13 @@ from xsp3ioc.stream.messages import (
     SeriesEnd,
     encode,
 )
+from xsp3ioc.stream.pool import Pool
 
 MOST_SUBSCRIBERS = 64
 MOST_CREDIT = 32
-"""Blocks on their way to one subscriber. Those are out of our hands, so a stopped one holds no more of the pool."""
+"""Blocks on their way to one subscriber."""
+MOST_SLABS = 8
+"""Slabs of the pool that these blocks lie in: they are out of our hands, so a stopped one holds no more than that."""
 
 
 class Audience(Enum):
@@ -50,6 +54,8 @@ class Item:
     audience: Audience = Audience.all
     number: int = 0
     """Counts all items of the socket: who waits for an older one, holds more of the pool."""
+    slab: int = 0
+    """Slab of the pool that its block lies in."""
 
 
 @dataclass(slots=True, eq=False)
@@ -65,33 +71,52 @@ class Subscriber:
     """Version of the HDF5 library that a writer has."""
     compressed: bool = False
     """Its spectra are compressed."""
-    flight: deque[Block] = field(default_factory=deque)
-    """Blocks that the writer looks at in our memory; each credit lets one go."""
+    flight: deque[tuple[int, Block | None]] = field(default_factory=deque)
+    """Slabs of the blocks on their way, and those that the writer looks at in our memory; each credit lets one go."""
+    slabs: int = 0
+    """Slabs that `flight` is in."""
     queue: deque[Item] = field(default_factory=deque)
     waiting: int = 0
     """Frames in the queue."""
     lost: list[tuple[int, Gap]] = field(default_factory=list)
     """Frames that it will never get, with the series that they are of; told with the end of that series."""
+    moved: float = 0.0
+    """When a block was sent to it, or it gave credit, s of time.monotonic."""
+    cut_off: bool = False
+    """It was too slow: it gets no blocks before it gives credit."""
+    full: bool = False
+    """What is on its way to it takes all the memory that it may take."""
     stuck: bool = False
     """It made no progress when the end of a series waited for it; nobody waits for it again until it does."""
 
     def add(self, item: Item) -> None:
-        """Queue a message."""
-        self.queue.append(item)
-        if item.block is not None:
-            self.waiting += len(item.block)
+        """Queue a message; what one who is cut off does not get is lost."""
+        if item.block is None or not self.cut_off:
+            self.queue.append(item)
+            self.waiting += len(item.block) if item.block is not None else 0
+        else:
+            self._lose(item.block)
 
-    def next(self) -> Item | None:
-        """Return the message to send now, or None: nothing to send, or no credit for it."""
+    def next(self, spare: bool = True) -> Item | None:
+        """Return the message to send now, or None: nothing to send, or no credit for it, or no more memory.
+
+        Where memory is not to `spare`, it gets blocks of one slab at a time.
+        """
         if not self.queue or self.starved:
             return None
-        item = self.queue.popleft()
-        if item.block is not None:
+        item = self.queue[0]
+        block = item.block
+        if block is not None:
+            news = not self.flight or self.flight[-1][0] != item.slab
+            self.full = news and not self.writer and self.slabs >= (MOST_SLABS if spare else 1)
+            if self.full:
+                return None
+            self.moved = time.monotonic()
+            self.slabs += news
             self.credit -= 1
-            self.waiting -= len(item.block)
-            if self.writer:
-                self.flight.append(item.block)
-        return item
+            self.waiting -= len(block)
+            self.flight.append((item.slab, block if self.writer else None))
+        return self.queue.popleft()
 
     def parts(self, item: Item) -> list[Any]:
         """Return the parts of the message for this subscriber."""
@@ -111,15 +136,18 @@ class Subscriber:
 
     @property
     def starved(self) -> bool:
-        """Whether something waits for it that its credit does not allow: nothing can be sent."""
-        return bool(self.queue) and self.queue[0].block is not None and self.credit <= 0
+        """Whether something waits for it that cannot be sent before it gives credit."""
+        return bool(self.queue) and self.queue[0].block is not None and (self.credit <= 0 or self.full)
 
     def give_credit(self, blocks: int) -> None:
         """Take back credit: so many blocks are consumed."""
         self.credit = min(self.credit + max(0, blocks), MOST_CREDIT)
-        self.stuck = False
+        if blocks > 0:
+            self.moved = time.monotonic()
+            self.stuck = self.full = self.cut_off = False
         for _ in range(min(blocks, len(self.flight))):
-            self.flight.popleft()
+            slab, _block = self.flight.popleft()
+            self.slabs -= not self.flight or self.flight[0][0] != slab
 
     @property
     def oldest(self) -> int | None:
@@ -128,16 +156,21 @@ class Subscriber:
 
     def cut(self) -> list[Gap]:
         """Forget all blocks that wait and say which; what is not data (headers, ends) stays queued."""
-        cut: list[tuple[int, Gap]] = []
-        for block in [item.block for item in self.queue if item.block is not None]:
-            if cut and cut[-1][0] == block.series_id and cut[-1][1].last + 1 == block.first:
-                cut[-1][1].last = block.end - 1
-            else:
-                cut.append((block.series_id, Gap(block.first, block.end - 1, "subscriber too slow")))
+        known = [gap.last for _, gap in self.lost]
+        for item in self.queue:
+            if item.block is not None:
+                self._lose(item.block)
         self.queue = deque(item for item in self.queue if not isinstance(item.message, Image))
         self.waiting = 0
-        self.lost += cut
-        return [gap for _, gap in cut]
+        # The last one that was known may have grown.
+        return [gap for (_, gap), last in zip_longest(self.lost, known) if gap.last != last]
+
+    def _lose(self, block: Block) -> None:
+        series, gap = self.lost[-1] if self.lost else (0, None)
+        if gap is not None and series == block.series_id and gap.last + 1 == block.first:
+            gap.last = block.end - 1
+        else:
+            self.lost.append((block.series_id, Gap(block.first, block.end - 1, "subscriber too slow")))
 
 
 class Subscribers:
@@ -146,7 +179,12 @@ class Subscribers:
     The socket's thread distributes; other threads only queue items, ask and wait.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pool: Pool) -> None:
+        """Blocks lie in `pool`; at most three quarters of it are out of our hands."""
+        self._slab_bytes = pool.slab_bytes
+        self._spare = pool.slabs // 2
+        """Slabs that all together may take; beyond it each has only one."""
+        self._most = min(MOST_SUBSCRIBERS, max(1, pool.slabs // 4))
         self.known: dict[bytes, Subscriber] = {}
         self.inbox: deque[Item] = deque()
         self.changed = threading.Condition()
@@ -157,8 +195,9 @@ class Subscribers:
 
     def join(self, subscriber: Subscriber) -> None:
         """Take in a new one; who comes late, or again, gets the header and then the next block."""
-        if len(self.known) >= MOST_SUBSCRIBERS:
-            raise ProtocolError(f"there are {MOST_SUBSCRIBERS} subscribers already")
+        if not subscriber.writer and len(self.select()) >= self._most:
+            more = "" if self._most == MOST_SUBSCRIBERS else ": a larger pool has room for more"
+            raise ProtocolError(f"there are {self._most} subscribers already{more}")
         self.known[subscriber.identity] = subscriber
         if not subscriber.writer:
             for message in (self._capture, self._header):
@@ -171,6 +210,8 @@ class Subscribers:
             item = self.inbox.popleft()
             self._counter += 1
             item.number = self._counter
+            if item.block is not None:
+                item.slab = item.block.place[0] // self._slab_bytes if item.block.place else item.number
             message = item.message
             for subscriber in self.known.values():
                 if item.audience not in (Audience.all, Audience.writer if subscriber.writer else Audience.others):
@@ -178,6 +219,10 @@ class Subscribers:
                 subscriber.add(item)
             if item.audience is not Audience.writer:
                 self._remember(message)
+
+    def spare(self) -> bool:
+        """Whether the pool has memory for more than one slab for each."""
+        return sum(known.slabs for known in self.select()) < self._spare
 
     def _remember(self, message: Message) -> None:
         if isinstance(message, Capture | CaptureEnd):
@@ -194,16 +239,26 @@ class Subscribers:
         behind = (known.waiting + sum(map(len, known.lost_of(series_id))) for known in self.select())
         return max(0, acquired - max(behind, default=0))
 
-    def cut_laggiest(self) -> tuple[str, list[Gap]] | None:
-        """Empty the queue of the subscriber that holds the oldest block, if that frees memory; say who lost what."""
+    def cut_laggiest(self, series_id: int, patience: float) -> tuple[str, list[Gap]] | None:
+        """Cut off the subscriber that holds the oldest block, if that frees memory; say who lost what.
+
+        One that has lost nothing of this series yet is given `patience` seconds since it took something.
+        """
         with self.changed:
-            lagging = {known: oldest for known in self.select() if (oldest := known.oldest) is not None}
+            until = time.monotonic() - patience
+            lagging = {
+                known: oldest
+                for known in self.select()
+                if (oldest := known.oldest) is not None and (known.moved <= until or known.lost_of(series_id))
+            }
             if not lagging:
                 return None
             worst = min(lagging, key=lambda known: lagging[known])
             held = (known.oldest for known in self.select(writer=True))
             if any(oldest is not None and oldest <= lagging[worst] for oldest in held):
                 return None  # the writer holds the same blocks: nothing would be freed
+            # Credit will come only from one who has got something.
+            worst.cut_off = bool(worst.flight)
             return worst.name, worst.cut()
 
     def wait_sent(self, patience: float, give_up: Callable[[], bool], longest: float = math.inf) -> list[str]:

@@ -14,7 +14,10 @@ from xsp3ioc.stream.messages import (
     SeriesEnd,
     encode,
 )
+from xsp3ioc.stream.pool import SLAB_BYTES, Pool
 from xsp3ioc.stream.subscribers import MOST_SUBSCRIBERS, Audience, Item, Subscriber, Subscribers
+
+POOL = Pool(4, 4096, 256 * SLAB_BYTES)
 
 
 def block(first, count, series_id=1):
@@ -45,7 +48,7 @@ def lost(parts):
 
 @pytest.fixture
 def all_three():
-    subscribers = Subscribers()
+    subscribers = Subscribers(POOL)
     made = [Subscriber(name.encode(), name, 2, writer=name == "writer") for name in ("a", "b", "writer")]
     for subscriber in made:
         subscribers.join(subscriber)
@@ -92,13 +95,13 @@ def test_the_one_that_is_furthest_behind_is_cut_off(all_three):
     sent(a)
     subscribers.inbox += [image(10, 5, 1, Audience.others)]
     subscribers.distribute()
-    name, gaps = subscribers.cut_laggiest()
+    name, gaps = subscribers.cut_laggiest(1, 0)
     assert (name, [(gap.first, gap.last) for gap in gaps]) == ("b", [(0, 14)])
     assert subscribers.streamed(1, 15) == 0
     # Then the next one; then nobody is left who could be.
-    name, gaps = subscribers.cut_laggiest()
+    name, gaps = subscribers.cut_laggiest(1, 0)
     assert (name, [(gap.first, gap.last) for gap in gaps]) == ("a", [(10, 14)])
-    assert subscribers.cut_laggiest() is None
+    assert subscribers.cut_laggiest(1, 0) is None
     assert (a.waiting, b.waiting) == (0, 0)
 
 
@@ -106,9 +109,9 @@ def test_nobody_is_cut_off_for_what_the_writer_holds(all_three):
     subscribers, _, _, writer = all_three
     subscribers.inbox += [image(0, 5)]
     subscribers.distribute()
-    assert subscribers.cut_laggiest() is None
+    assert subscribers.cut_laggiest(1, 0) is None
     sent(writer)
-    assert subscribers.cut_laggiest() is not None
+    assert subscribers.cut_laggiest(1, 0) is not None
 
 
 def test_the_end_of_each_series_tells_what_was_lost_of_it(all_three):
@@ -142,7 +145,7 @@ def test_a_late_one_learns_of_the_capture_and_leaves_out_what_is_over(all_three)
 
 
 def test_there_is_a_limit():
-    subscribers = Subscribers()
+    subscribers = Subscribers(POOL)
     for number in range(MOST_SUBSCRIBERS):
         subscribers.join(Subscriber(bytes([number]), "x", 1))
     with pytest.raises(ProtocolError, match="already"):
