@@ -83,7 +83,7 @@ class Subscriber:
     moved: float = 0.0
     """When a block was sent to it, or it gave credit, s of time.monotonic."""
     cut_off: bool = False
-    """It was too slow: it gets no blocks before it gives credit."""
+    """It was too slow: it gets no more of the series before it gives credit."""
     full: bool = False
     """What is on its way to it takes all the memory that it may take."""
     stuck: bool = False
@@ -91,6 +91,8 @@ class Subscriber:
 
     def add(self, item: Item) -> None:
         """Queue a message; what one who is cut off does not get is lost."""
+        if isinstance(item.message, Header):
+            self.cut_off = False
         if item.block is None or not self.cut_off:
             self.queue.append(item)
             self.waiting += len(item.block) if item.block is not None else 0

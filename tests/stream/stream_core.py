@@ -65,12 +65,12 @@ class Core:
 
 
 @contextmanager
-def running_core(places=None, **settings):
+def running_core(places=None, pool_bytes=1 << 30, **settings):
     """`places`: of sockets beside the two that are always there."""
     settings = EmulatorSettings(**{"count_rate": 2e6} | settings)
     connection = Connection(channels=settings.channels, cards=settings.cards)
     ports = {"data_port": 0, "monitor_port": 0} | (places or {})
-    detector = Detector(System(EmulatedLibrary(settings), connection), Places(**ports))
+    detector = Detector(System(EmulatedLibrary(settings), connection), Places(**ports), pool_bytes)
     try:
         core = Core(detector, settings)
         core.put("connect", True)

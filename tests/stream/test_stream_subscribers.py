@@ -15,12 +15,12 @@ from xsp3ioc.stream.messages import (
     encode,
 )
 from xsp3ioc.stream.pool import SLAB_BYTES, Pool
-from xsp3ioc.stream.subscribers import MOST_SUBSCRIBERS, Audience, Item, Subscriber, Subscribers
+from xsp3ioc.stream.subscribers import MOST_CREDIT, MOST_SLABS, MOST_SUBSCRIBERS, Audience, Item, Subscriber, Subscribers
 
 POOL = Pool(4, 4096, 256 * SLAB_BYTES)
 
 
-def block(first, count, series_id=1):
+def block(first, count, series_id=1, slab=None):
     return Block(
         series_id,
         first,
@@ -28,11 +28,12 @@ def block(first, count, series_id=1):
         np.zeros((count, 1, 9), np.uint32),
         np.ones((count, 1)),
         np.zeros(count, FRAME_DTYPE),
+        None if slab is None else (slab * POOL.slab_bytes + 100, count),
     )
 
 
-def image(first, count, series_id=1, audience=Audience.all):
-    data = block(first, count, series_id)
+def image(first, count, series_id=1, audience=Audience.all, slab=None):
+    data = block(first, count, series_id, slab)
     message = Image(msg_number=first, series_id=series_id, frame=first, shape=data.mca.shape)
     return Item(message, encode(message), data, audience)
 
@@ -181,3 +182,70 @@ def test_the_end_of_a_series_does_not_wait_for_ever_for_one_that_is_slow(all_thr
 
     assert subscribers.wait_sent(60, progress, 0.3) == ["a"]
     assert not a.stuck
+
+
+def test_who_takes_nothing_holds_few_slabs_however_much_credit_it_gave(all_three):
+    subscribers, a, b, writer = all_three
+    a.credit = b.credit = writer.credit = MOST_CREDIT
+    # Three blocks in each slab.
+    subscribers.inbox += [image(number, 1, slab=number // 3) for number in range(MOST_CREDIT)]
+    subscribers.distribute()
+    assert (len(sent(a)), a.slabs, a.starved) == (3 * MOST_SLABS, MOST_SLABS, True)
+    assert len(sent(writer)) == MOST_CREDIT
+    a.give_credit(2)
+    assert (len(sent(a)), a.slabs) == (0, MOST_SLABS)
+    a.give_credit(1)
+    assert (len(sent(a)), a.slabs) == (3, MOST_SLABS)
+    # Where many hold a lot, each gets a slab at a time.
+    items = []
+    while (item := b.next(spare=False)) is not None:
+        items.append(item)
+    assert (len(items), b.slabs) == (3, 1)
+
+
+def test_all_who_stop_leave_a_part_of_the_pool_to_the_others():
+    pool = Pool(4, 4096, 64 * SLAB_BYTES)
+    subscribers = Subscribers(pool)
+    for number in range(16):
+        subscribers.join(Subscriber(bytes([number]), "x", MOST_CREDIT))
+    with pytest.raises(ProtocolError, match="16 subscribers already: a larger pool"):
+        subscribers.join(Subscriber(b"one more", "x", 1))
+    subscribers.inbox += [image(number, 1, slab=number) for number in range(64)]
+    subscribers.distribute()
+    for known in subscribers.select():
+        while known.next(subscribers.spare()):
+            pass
+    slabs = sorted(known.slabs for known in subscribers.select())
+    assert slabs[0] == 1
+    assert slabs[-1] == MOST_SLABS
+    assert sum(slabs) <= 48
+
+
+def test_who_is_cut_off_gets_nothing_more_of_the_series_until_it_gives_credit(all_three):
+    subscribers, a, b, _ = all_three
+    b.credit = 0
+    a.credit = 1
+    subscribers.inbox += [image(0, 5, 1, Audience.others), image(5, 5, 1, Audience.others)]
+    subscribers.distribute()
+    assert len(sent(a)) == 1
+    assert subscribers.cut_laggiest(1, 3600)[0] == "b"  # which has never taken anything; a has, just now
+    assert subscribers.cut_laggiest(1, 3600) is None
+    assert subscribers.cut_laggiest(1, 0)[0] == "a"
+    subscribers.inbox += [image(10, 5, 1, Audience.others)]
+    subscribers.distribute()
+    assert (a.waiting, subscribers.streamed(1, 15)) == (0, 0)
+    # Nothing is on its way to b, which would therefore never give credit.
+    assert (a.cut_off, b.cut_off, b.waiting) == (True, False, 5)
+    a.give_credit(1)
+    subscribers.inbox += [image(15, 5, 1, Audience.others), end(1, Audience.others)]
+    subscribers.distribute()
+    data, message = sent(a)[0], a.queue or None
+    assert (data.block.first, message) == (15, None)
+    assert [(gap.first, gap.last) for gap in a.lost_of(1)] == [(5, 14)]
+    # Cut off in this series already: no patience with it.
+    a.credit = 0
+    subscribers.inbox += [image(20, 5, 1, Audience.others)]
+    subscribers.distribute()
+    assert subscribers.cut_laggiest(1, 3600)[0] == "b"
+    name, gaps = subscribers.cut_laggiest(1, 3600)
+    assert (name, [(gap.first, gap.last) for gap in gaps]) == ("a", [(20, 24)])
