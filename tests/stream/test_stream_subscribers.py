@@ -15,7 +15,15 @@ from xsp3ioc.stream.messages import (
     encode,
 )
 from xsp3ioc.stream.pool import SLAB_BYTES, Pool
-from xsp3ioc.stream.subscribers import MOST_CREDIT, MOST_SLABS, MOST_SUBSCRIBERS, Audience, Item, Subscriber, Subscribers
+from xsp3ioc.stream.subscribers import (
+    MOST_CREDIT,
+    MOST_SLABS,
+    MOST_SUBSCRIBERS,
+    Audience,
+    Item,
+    Subscriber,
+    Subscribers,
+)
 
 POOL = Pool(4, 4096, 256 * SLAB_BYTES)
 
