@@ -43,7 +43,7 @@ from xsp3ioc.sdk.emulator.faults import Faults
 from xsp3ioc.sdk.emulator.library import EmulatedLibrary
 from xsp3ioc.sdk.emulator.pool import expected_frames, timed_frame
 from xsp3ioc.sdk.emulator.recorded import Recording
-from xsp3ioc.sdk.emulator.settings import EmulatorSettings
+from xsp3ioc.sdk.emulator.settings import PRODUCTS, EmulatorSettings
 from xsp3ioc.sdk.errors import (
     DeviceNotFound,
     IllegalCard,
@@ -112,6 +112,7 @@ __all__ = [
     "MissingFunction",
     "OutOfMemory",
     "OutOfRange",
+    "PRODUCTS",
     "Progress",
     "Recording",
     "Region",

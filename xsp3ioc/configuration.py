@@ -15,8 +15,9 @@ else:
     import tomli as tomllib
 
 from xsp3ioc.access import EVERYONE, WriteAccess
-from xsp3ioc.sdk import Connection, EmulatorSettings, GapMode
+from xsp3ioc.sdk import PRODUCTS, Connection, EmulatorSettings, GapMode
 
+MOST_CARDS = 16
 LONGEST_WAIT = 60
 """s for subscribers that are expected: no other command is done meanwhile."""
 
@@ -55,8 +56,8 @@ class Serve(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """s in which they have to come."""
     legacy_port: int | None = None
     """Of a publisher for the receivers of xspress3-streamer; none: there is none."""
-    legacy_images: str = MESSAGES
-    """How it sends a frame, one of `IMAGES`."""
+    legacy_images: str | None = None
+    """How it sends a frame, one of `IMAGES`; none: as `MESSAGES`."""
     stream1_port: int | None = None
     """Of a PUSH of STINS ("stream1"); none: there is none."""
     curve_key: str = ""
@@ -169,7 +170,7 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         hardware = self.detector
         for what, value, low, high in (
             ("channels", hardware.channels, 1, 256),
-            ("cards", hardware.cards, 1, 16),
+            ("cards", hardware.cards, 1, MOST_CARDS),
             ("ring_frames", hardware.ring_frames, 4, 1 << 20),
             ("pool", self.server.pool, 1, 1 << 20),
             ("fsync", self.server.fsync, 0, 3600),
@@ -190,12 +191,34 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
                 raise ConfigurationError(f"{macro} = {name!r} cannot begin the name of a record: no spaces or commas")
         if self.server.tango and not re.fullmatch(r"[^/\s,#:*-][^/\s,#:*]*(/[^/\s,#:*]+){2}", self.server.tango):
             raise ConfigurationError(f"tango = {self.server.tango} is no device name like test/xspress3/1")
-        if self.server.legacy_images not in IMAGES:
-            raise ConfigurationError(f"legacy_images = {self.server.legacy_images} is none of {', '.join(IMAGES)}")
+        images = self.server.legacy_images
+        if images is not None and images not in IMAGES:
+            raise ConfigurationError(f"legacy_images = {images} is none of {', '.join(IMAGES)}")
+        if images is not None and self.server.legacy_port is None:
+            raise ConfigurationError(
+                f"legacy_images = {images} is of no effect without a port: "
+                "add --legacy-port PORT, or legacy_port = PORT under [server]"
+            )
         for name in ("data_port", "monitor_port", "legacy_port", "stream1_port", "tango_port"):
             port = getattr(self.server, name)
             if port is not None and not 0 <= port <= 65535:
                 raise ConfigurationError(f"{name} = {port} is outside 0..65535 (0: any free port)")
+
+    def _check_cards(self, name: str) -> None:
+        """Raise ConfigurationError if a product's cards cannot have so many channels: how many they have to be."""
+        channels, cards = self.detector.channels, self.detector.cards
+        each = PRODUCTS[name].channels_per_card if name in PRODUCTS else channels
+        needed = -(-channels // each)
+        if needed > MOST_CARDS:
+            raise ConfigurationError(
+                f"channels = {channels} is outside 1..{MOST_CARDS * each} "
+                f"({MOST_CARDS} cards of {name}, {each} channels each)"
+            )
+        if not cards <= channels <= cards * each:
+            raise ConfigurationError(
+                f"channels = {channels} is outside {cards}..{cards * each}, as cards = {cards} ({each} per card "
+                f"of {name}): write cards = {needed} under [detector] in the file of --config FILE.toml"
+            )
 
     def write_access(self) -> WriteAccess:
         """Return who may write; names of hosts are looked up now. ConfigurationError: there is no such host."""
@@ -210,6 +233,7 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             if key in self.emulator:
                 raise ConfigurationError(f"[emulator]: {key} belongs in [detector]")
         told = {key: value for key, value in self.emulator.items() if key not in REPLAY}
+        self._check_cards(str(told.get("product", "xspress3")))
         raw = {"channels": self.detector.channels, "cards": self.detector.cards} | told
         try:
             return msgspec.convert(raw, EmulatorSettings)

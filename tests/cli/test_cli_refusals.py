@@ -78,6 +78,44 @@ def test_wrong_parameter_is_the_last_thing_said(tmp_path, text, named):
     assert "Traceback" not in result.stderr
 
 
+LEGACY = "is of no effect without a port: add --legacy-port PORT, or legacy_port = PORT under [server]"
+
+
+@pytest.mark.parametrize("how", ["parts", "messages"])
+def test_images_of_a_publisher_that_there_is_not(tmp_path, how):
+    ports = ("--ca-port", free_port(), "--data-port", 0, "--monitor-port", 0)
+    line = refused(xsp3ioc("--emulate", "--legacy-images", how, *ports, cwd=tmp_path))
+    assert line == f"xsp3ioc: legacy_images = {how} {LEGACY}"
+    config = tmp_path / "my.toml"
+    config.write_text(f"[server]\nlegacy_images = '{how}'")
+    assert refused(xsp3ioc("--emulate", "--config", config, *ports, cwd=tmp_path)) == line
+
+
+@pytest.mark.parametrize(
+    ("channels", "cards", "product", "answer"),
+    [
+        (16, 1, "xspress3", "outside 1..9, as cards = 1 (9 per card of xspress3): write cards = 2 under [detector]"),
+        (3, 1, "mini", "outside 1..2, as cards = 1 (2 per card of mini): write cards = 2 under [detector]"),
+        (1, 4, "xspress3", "outside 4..36, as cards = 4 (9 per card of xspress3): write cards = 1 under [detector]"),
+        (200, 1, "xspress3", "outside 1..144 (16 cards of xspress3, 9 channels each)"),
+    ],
+)
+def test_channels_that_the_cards_do_not_have(tmp_path, channels, cards, product, answer):
+    config = tmp_path / "my.toml"
+    config.write_text(f"[detector]\ncards = {cards}\n[emulator]\nproduct = '{product}'")
+    line = refused(
+        xsp3ioc(
+            "--emulate", "--channels", channels, "--config", config, "--ca-port", free_port(), "--data-port", 0,
+            "--monitor-port", 0, cwd=tmp_path,
+        )
+    )  # fmt: skip
+    assert f"channels = {channels} is {answer}" in line
+
+
+def test_as_many_cards_as_it_was_told(start_server):
+    start_server("--channels", "16", detector={"emulate": True, "cards": 2})
+
+
 def test_no_configuration(tmp_path):
     assert "nowhere.toml" in refused(xsp3ioc("--emulate", "--config", "nowhere.toml", cwd=tmp_path))
 
