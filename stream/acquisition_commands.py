@@ -208,8 +208,8 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
             self.data.probe()
             stuck = self.data.subscribers.wait_sent(SUBSCRIBER_PATIENCE, series.abandoned.is_set, LONGEST_WAIT)
             streamed = self.data.subscribers.streamed(series.id, series.acquired)
-            end = series.end(number, streamed, series.written if series.recorded else None)
-            self.data.publish(end, audience=Audience.others)
+            written = series.written if series.recorded else None
+            self._tell_end(series, number, Audience.others, streamed, written)
         finally:
             self.recorder.ends.release()
         with self._showing:
@@ -220,6 +220,18 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
         if self.series is not series:
             return  # given up while it waited for its sinks
         self._show_end(series, f"; subscriber {', '.join(stuck)} is behind" if stuck else "")
+
+    def _tell_end(
+        self,
+        series: Series,
+        number: int,
+        audience: Audience,
+        streamed: int | None = None,
+        written: int | None = None,
+    ) -> None:
+        """Say the end of a series on the stream, once: a fault may end it before its own thread does."""
+        if series.end_told.acquire(blocking=False):
+            self.data.publish(series.end(number, streamed, written), audience=audience)
 
     def _show_end(self, series: Series, remark: str) -> None:
         stopped = series.stop_asked.is_set() or bool(series.error)

@@ -156,7 +156,7 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
         if turn % HEARTBEAT == 0:
             self._look_after_system()
         if turn % 50 == 0:
-            self.data.probe()
+            self.data.probe(None)
             if series is None:
                 self.pool.trim()
 
@@ -201,7 +201,7 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
         if series is not None:
             series.abandoned.set()
             series.reason, series.over = "failed", True
-            self.data.publish(series.end(self._acquisition.messages, None, None), audience=series.audience)
+            self._tell_end(series, self._acquisition.messages, series.audience)
             self._show_progress(series)
             file = series.file
             if file is not None and file is self.recorder.file:
@@ -265,7 +265,7 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
         self._await(series.done, patience)
         if self.series is series:
             series.reason = "abandoned: the server stopped"
-            self.data.publish(series.end(self._acquisition.messages, None, None), audience=Audience.others)
+            self._tell_end(series, self._acquisition.messages, Audience.others)
 
     def _await(self, future: Future[Any], seconds: float) -> None:
         try:

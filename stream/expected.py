@@ -41,9 +41,9 @@ class Expected:
         data.probe(set(self.names))
         began, said = time.monotonic(), False
         while True:
-            waited = time.monotonic() - began
+            waited, known = time.monotonic() - began, not data.probing  # asked first: who is gone is known before
             missing = self.missing(data)
-            if not missing and (not data.probing or waited > PROBE):
+            if not missing and (known or waited > PROBE):
                 return
             if stopped():
                 raise StateError("Stopped before it began")

@@ -80,6 +80,8 @@ class Series:
     """The writer has all of it, flushed."""
     stop_asked: threading.Event = field(default_factory=threading.Event)
     abandoned: threading.Event = field(default_factory=threading.Event)
+    end_told: threading.Lock = field(default_factory=threading.Lock)
+    """Taken by who says its end to all receivers."""
     done: Future[None] = field(default_factory=Future)
     """The acquisition's put-callback."""
 

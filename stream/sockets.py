@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import hmac
 import logging
 import os
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -34,7 +34,7 @@ from xsp3ioc.stream.messages import (
 )
 from xsp3ioc.stream.packing import Packer
 from xsp3ioc.stream.pool import Pool
-from xsp3ioc.stream.strangers import Strangers, compression_of, understand
+from xsp3ioc.stream.strangers import Strangers, newcomer, understand
 from xsp3ioc.stream.subscribers import MOST_CREDIT, Audience, Item, Subscriber, Subscribers
 
 log = logging.getLogger(__name__)
@@ -191,8 +191,7 @@ class DataSocket(ServedSocket):
         self._packer = Packer()
         if compression != NONE:
             self._packer.prepare()
-        self._probing = False
-        self._probed: Collection[str] = ()
+        self._probes: deque[Collection[str] | None] = deque()
         self._complaints, self._strangers = Complaints(), Strangers()
         self.subscribers = Subscribers(pool)
         self.beside: list[Callable[[Message, Block | None], None]] = []
@@ -206,19 +205,18 @@ class DataSocket(ServedSocket):
             for take in self.beside:
                 take(message, block)
 
-    def probe(self, names: Collection[str] = ()) -> None:
-        """Find out who is gone of those to whom nothing can be sent, and of those with these `names`; never waits."""
-        self._probed = names
-        self._probing = True
+    def probe(self, names: Collection[str] | None = ()) -> None:
+        """Find out who is gone: of those to whom nothing can be sent, and of `names` (None: of all); never waits."""
+        self._probes.append(names)
         self._wake_up()
 
     @property
     def probing(self) -> bool:
         """Whether that is not known yet."""
-        return self._probing
+        return bool(self._probes)
 
     def _busy(self) -> bool:
-        return bool(self.subscribers.inbox) or self._probing
+        return bool(self.subscribers.inbox) or self.probing
 
     def _turn(self, readable: bool) -> None:
         with self.subscribers.changed:
@@ -227,13 +225,15 @@ class DataSocket(ServedSocket):
             self.subscribers.distribute()
             for subscriber in list(self.subscribers.known.values()):
                 self._send(subscriber)
-            if self._probing:
-                names, self._probed = self._probed, ()
-                everybody = list(self.subscribers.known.values())
-                for subscriber in [known for known in everybody if known.starved or known.name in names]:
-                    self._send_parts(subscriber, [encode(Ping())])
-                self._probing = False
+            for _ in range(len(self._probes)):
+                self._ping(self._probes[0])
+                self._probes.popleft()  # now it is known
             self.subscribers.changed.notify_all()
+
+    def _ping(self, names: Collection[str] | None) -> None:
+        for known in list(self.subscribers.known.values()):
+            if names is None or known.starved or known.name in names:
+                self._send_parts(known, [encode(Ping())])
 
     def _send(self, subscriber: Subscriber) -> None:
         while (item := subscriber.next(self.subscribers.spare())) is not None:
@@ -245,12 +245,15 @@ class DataSocket(ServedSocket):
         try:
             self._socket.send_multipart([subscriber.identity, *parts], zmq.DONTWAIT, copy=False)
         except zmq.ZMQError as error:
-            del self.subscribers.known[subscriber.identity]
-            log.info("Subscriber %r left the data socket (%s)", subscriber.name, error.strerror)
-            left = sum(len(gap) for gap in subscriber.cut())
-            self._on_change(Departure(subscriber.name, left) if left else None)
+            self._leave(subscriber, error.strerror or "")
             return False
         return True
+
+    def _leave(self, subscriber: Subscriber, why: str) -> None:
+        del self.subscribers.known[subscriber.identity]
+        log.info("Subscriber %r left the data socket (%s)", subscriber.name, why)
+        left = sum(len(gap) for gap in subscriber.cut())
+        self._on_change(Departure(subscriber.name, left) if left else None)
 
     def _receive(self) -> None:
         for _ in range(MOST_AT_ONCE):
@@ -272,7 +275,8 @@ class DataSocket(ServedSocket):
     def _handle(self, identity: bytes, message: FromReceiver) -> None:
         subscriber = self.subscribers.known.get(identity)
         if isinstance(message, Hello):
-            if subscriber is None:
+            # Who has chosen its own identity (the others' begin with 0) has the same one in its next connection.
+            if subscriber is None or identity[:1] != b"\0":
                 self._join(identity, message)
         elif subscriber is None:
             self._answer(self._strangers.ask_for_hello(identity, message))
@@ -286,12 +290,11 @@ class DataSocket(ServedSocket):
             raise ProtocolError("only the server's own writer reports")
 
     def _join(self, identity: bytes, hello: Hello) -> None:
-        compression = compression_of(hello, self._compression)
-        writer = bool(self._token) and hmac.compare_digest(hello.token.encode(), self._token.encode())
-        credit = min(hello.credit, MOST_CREDIT)
-        compressed = compression != NONE and not writer
-        if compressed:
+        subscriber = newcomer(identity, hello, self._token, self._compression)
+        if subscriber.compressed:
             self._packer.prepare()
-        self.subscribers.join(Subscriber(identity, hello.name[:64], credit, writer, hello.library[:24], compressed))
-        log.info("Subscriber %r joined the data socket", hello.name[:64])
+        if (before := self.subscribers.known.get(identity)) is not None:
+            self._leave(before, "it says hello again")
+        self.subscribers.join(subscriber)
+        log.info("Subscriber %r joined the data socket", subscriber.name)
         self._on_change(None)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
+
 from xsp3ioc.stream.messages import (
     COMPRESSIONS,
+    NONE,
     VERSION,
     FromReceiver,
     Hello,
@@ -13,7 +16,7 @@ from xsp3ioc.stream.messages import (
     decode_from_receiver,
     encode,
 )
-from xsp3ioc.stream.subscribers import MOST_CREDIT
+from xsp3ioc.stream.subscribers import MOST_CREDIT, Subscriber
 
 MOST_ANSWERS = 20
 """To each connection, about what it should not have sent: one that never reads them holds no more of the memory."""
@@ -35,16 +38,27 @@ def understand(parts: list[bytes]) -> FromReceiver:
         raise ProtocolError(f"{error}{WAY}") from None
 
 
-def compression_of(hello: Hello, default: str) -> str:
-    """Return the compression that a receiver gets; ProtocolError: its hello cannot be taken."""
+def newcomer(identity: bytes, hello: Hello, token: str, compression: str) -> Subscriber:
+    """Return the subscriber that says `hello`; ProtocolError: it cannot be taken.
+
+    `token` is the writer's, `compression` that of the spectra for those who ask for none in particular.
+    """
     if hello.version != VERSION:
         raise ProtocolError(f"version {hello.version}: this server speaks {VERSION}")
     if hello.credit < 1:
         raise ProtocolError(f"credit {hello.credit} is below 1: it may be 1 to {MOST_CREDIT}")
-    compression = hello.compression or default
+    compression = hello.compression or compression
     if compression not in COMPRESSIONS:
         raise ProtocolError(f"compression {compression[:64]!r}: it may be {', '.join(COMPRESSIONS)}")
-    return compression
+    writer = bool(token) and hmac.compare_digest(hello.token.encode(), token.encode())
+    return Subscriber(
+        identity,
+        hello.name[:64],
+        min(hello.credit, MOST_CREDIT),
+        writer,
+        hello.library[:24],
+        compressed=compression != NONE and not writer,
+    )
 
 
 class Strangers:
