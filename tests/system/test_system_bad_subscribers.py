@@ -91,7 +91,7 @@ def test_messages_that_are_too_large(rig, peer):
 
 
 def test_one_that_reads_a_megabyte_a_second(start_rig, peer):
-    rig = start_rig(server={"pool": 16}, detector={"ring_frames": 2048})
+    rig = start_rig(server={"pool": 32}, detector={"ring_frames": 2048})
     listener = rig.listener("fast")
     slow = peer(zmq.DEALER, rig.server.data)
     slow.send(json.dumps(HELLO | {"name": "slow", "credit": 1}).encode())
