@@ -27,31 +27,36 @@ def _drain(endpoint: str) -> None:
     context.term()
 
 
-def raw_stream(frames: int) -> float:
-    """Frames/s of 1 MiB blocks from a ROUTER to one DEALER process on this host, with credit, and nothing else."""
+def raw_stream(frames: int, peers: int = 1) -> float:
+    """Frames/s of 1 MiB blocks from a ROUTER to each of `peers` DEALER processes on this host, with credit.
+
+    And nothing else.
+    """
     context = zmq.Context()
     socket = context.socket(zmq.ROUTER)
-    port = socket.bind_to_random_port("tcp://127.0.0.1")
-    peer = multiprocessing.get_context("spawn").Process(target=_drain, args=(f"tcp://127.0.0.1:{port}",))
-    peer.start()
-    identity, _ = socket.recv_multipart()
+    endpoint = f"tcp://127.0.0.1:{socket.bind_to_random_port('tcp://127.0.0.1')}"
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=_drain, args=(endpoint,)) for _ in range(peers)]
+    for process in processes:
+        process.start()
+    credit = dict.fromkeys([socket.recv_multipart()[0] for _ in processes], CREDIT)
     blocks = [np.ones(BLOCK, np.uint32) for _ in range(2 * CREDIT)]
     small = [np.zeros((16, 4, 9), np.uint32), np.ones((16, 4)), np.zeros(16 * 16, np.uint8)]
-    credit = CREDIT
     start = time.perf_counter()
     count = frames // BLOCK[0]
     for number in range(count):
-        while credit == 0 or socket.poll(0):
-            socket.recv_multipart()
-            credit += 1
-        credit -= 1
-        socket.send_multipart([identity, b"{}", blocks[number % len(blocks)], *small], copy=False)
-    while credit < CREDIT:
-        socket.recv_multipart()
-        credit += 1
+        while min(credit.values()) == 0 or socket.poll(0):
+            credit[socket.recv_multipart()[0]] += 1
+        for identity in credit:
+            credit[identity] -= 1
+            socket.send_multipart([identity, b"{}", blocks[number % len(blocks)], *small], copy=False)
+    while min(credit.values()) < CREDIT:
+        credit[socket.recv_multipart()[0]] += 1
     seconds = time.perf_counter() - start
-    socket.send_multipart([identity, b"end"])
-    peer.join(10)
+    for identity in credit:
+        socket.send_multipart([identity, b"end"])
+    for process in processes:
+        process.join(10)
     socket.close()
     context.term()
     return count * BLOCK[0] / seconds

@@ -74,13 +74,13 @@ def several(rounds: int, frames: int) -> None:
                 with subscribers(ours, count) as answers:
                     rate = ours.acquire(frames)
                     _complete(answers(), frames)
-                    pairs.append((rate, raw_stream(frames)))
+                    pairs.append((rate, raw_stream(frames, count)))
     console.print(f"\n[bold]Subscribers[/], reader pace, 4 x 4096, {rounds} rounds of {frames:,} frames, nothing lost")
     for count, pairs in rates.items():
         rate = statistics.median(rate for rate, _ in pairs)
         ratios = sorted(rate / raw for rate, raw in pairs)
         console.print(
-            f"  {count}: {rate:8,.0f} frames/s, {statistics.median(ratios):.2f} of a raw loop with one "
+            f"  {count}: {rate:8,.0f} frames/s, {statistics.median(ratios):.2f} of a raw loop with as many "
             f"({ratios[0]:.2f} to {ratios[-1]:.2f})"
         )
 
