@@ -203,6 +203,8 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             port = getattr(self.server, name)
             if port is not None and not 0 <= port <= 65535:
                 raise ConfigurationError(f"{name} = {port} is outside 0..65535 (0: any free port)")
+        if self.server.ca_port is not None and not 0 < self.server.ca_port <= 65535:
+            raise ConfigurationError(f"ca_port = {self.server.ca_port} is outside 1..65535: clients must know it")
 
     def _check_cards(self, name: str) -> None:
         """Raise ConfigurationError if a product's cards cannot have so many channels: how many they have to be."""

@@ -2,6 +2,7 @@
 
 import pytest
 from cli_command import refused, xsp3ioc
+from server_process import free_port
 
 from xsp3ioc.receivers.keys import make_keys
 
@@ -31,5 +32,5 @@ def test_keys_that_a_server_cannot_use(tmp_path, key, clients, named):
     make_keys(tmp_path / "server", "server")
     config = tmp_path / "my.toml"
     config.write_text(f"[server]\ncurve_key = '{tmp_path / key}'\ncurve_clients = '{tmp_path / clients}'\n")
-    ports = ("--ca-port", 0, "--data-port", 0, "--monitor-port", 0)
+    ports = ("--ca-port", free_port(), "--data-port", 0, "--monitor-port", 0)
     assert named in refused(xsp3ioc("--emulate", "--config", config, *ports, cwd=tmp_path))

@@ -136,6 +136,12 @@ def test_library_without_the_functions(tmp_path):
     assert "libc.so.6" in line
 
 
+@pytest.mark.parametrize("port", [0, -1, 65536])
+def test_a_port_on_which_nobody_finds_the_records(tmp_path, port):
+    line = refused(xsp3ioc("--emulate", "--ca-port", port, "--data-port", 0, "--monitor-port", 0, cwd=tmp_path))
+    assert f"ca_port = {port} is outside 1..65535" in line
+
+
 @pytest.mark.parametrize("which", ["data", "monitor"])
 def test_port_in_use(tmp_path, occupied, which):
     ports = {"data": 0, "monitor": 0} | {which: occupied}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ca_clients import ECA_NORMAL, ECA_PUTFAIL
+from server_process import free_port
 from tango_client import DEVICE
 
 ROOT = Path(__file__).parents[2]
@@ -235,7 +236,7 @@ def test_without_pytango_it_says_what_to_install(where):
 
 @WHERE
 def test_without_pytango_channel_access_is_served(where):
-    with serve("--ca-port", "0", directory=where, code=NO_PYTANGO) as process:
+    with serve("--ca-port", str(free_port()), directory=where, code=NO_PYTANGO) as process:
         try:
             banner = iter(process.stdout.readline, "")
             assert any(line.startswith("Ctrl-C") for line in banner), process.stderr.read()
