@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import threading
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +17,10 @@ NAMES = (
     "dead_time_correction",
 )  # fmt: skip
 DTYPES = ("float64", "uint32", "uint32", "uint32", "uint32", "uint32", "int32", "float64")
+
+
+HALF = 3000
+"""ms for the rest of a frame whose first message has come."""
 
 
 @dataclass
@@ -50,6 +56,7 @@ class Foreigner:
         self._context = zmq.Context()
         self._socket = self._context.socket(self.kind)
         self._socket.set_hwm(0)
+        self._socket.setsockopt(zmq.RCVTIMEO, HALF)
         if self.kind == zmq.SUB:
             self._socket.setsockopt(zmq.SUBSCRIBE, b"")
         self._socket.connect(endpoint)
@@ -82,6 +89,19 @@ class Foreigner:
         if self.error:
             raise self.error
         return self.series[count - 1]
+
+    def complete(self):
+        """How many series have ended."""
+        return len([one for one in self.series if one.end])
+
+    def left(self):
+        """The last series, when nothing has come for a second: its end, or what there is without one."""
+        known, since = (), time.monotonic()
+        while time.monotonic() - since < 1.0:
+            time.sleep(0.05)
+            if (now := (len(self.series), len(self.series[-1].images), self.complete())) != known:
+                known, since = now, time.monotonic()
+        return self.series[-1]
 
     def close(self):
         self._closing = True
@@ -133,6 +153,11 @@ class PartsReceiver(WritingReceiver):
     """The same where a frame is one message."""
 
     in_parts = True
+
+
+def streams_of(banner):
+    """Addresses that a server names: of the publisher, and of stream1."""
+    return [re.search(rf"{name} stream +(\S+)", banner)[1] for name in ("legacy", "stream1")]
 
 
 class StinsReceiver(Foreigner):
