@@ -38,6 +38,15 @@ class _Waiting(NamedTuple):
     """Bytes of spectra."""
 
 
+def _metadata(header: Header) -> dict[str, Any]:
+    """Return what the streaming-receiver writes beside the spectra; `exptime` goes into what it sends on too, s."""
+    same = (
+        "clock_period", "event_widths", "energy_offset", "energy_slope", "detector", "simulated", "server", "firmware",
+        "series_id", "trigger_mode",
+    )  # fmt: skip
+    return {"exptime": header.exposure, "start_time": header.time} | {name: getattr(header, name) for name in same}
+
+
 class StinsPush(SideSocket):
     """A PUSH: its receivers share the frames.
 
@@ -98,7 +107,7 @@ class StinsPush(SideSocket):
             "energy_slope": header.energy_slope, "simulated": header.simulated, "detector": header.detector,
             "time": header.time,
         }  # fmt: skip
-        self._queue(_Waiting([self._encode(facts)], 0, 0))
+        self._queue(_Waiting([self._encode(facts), self._encode(_metadata(header))], 0, 0))
 
     def _frames(self, block: Block) -> None:
         shape = block.mca.shape[1:]
@@ -133,8 +142,7 @@ class StinsPush(SideSocket):
         """Send a message behind those that wait, or let it wait: then its spectra are copied."""
         if not self._outbox and self._push(message.parts):
             return
-        head, *spectra = message.parts
-        self._outbox.append(message._replace(parts=[head, *(part.tobytes() for part in spectra)]))
+        self._outbox.append(message._replace(parts=[bytes(part) for part in message.parts]))
         self._waiting += message.size
 
     def _push(self, parts: list[Any]) -> bool:

@@ -174,7 +174,8 @@ class StinsReceiver(Foreigner):
         head = json.loads(first)
         self.numbers.append(head["msg_number"])
         if head["htype"] == "header":
-            assert isinstance(head["filename"], str) and not rest
+            assert isinstance(head["filename"], str)
+            assert all(type(json.loads(part)) is dict for part in rest)
             self.series.append(Series(head))
         elif head["htype"] == "image":
             assert len(rest) == 1
