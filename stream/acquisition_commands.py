@@ -25,7 +25,7 @@ from xsp3ioc.stream.plugins import PluginCounts, passing
 from xsp3ioc.stream.series import Series, SeriesError
 from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.stopping import Stopping
-from xsp3ioc.stream.subscribers import Audience
+from xsp3ioc.stream.subscriber import Audience
 from xsp3ioc.stream.trigger_commands import TriggerCommands
 
 log = logging.getLogger(__name__)

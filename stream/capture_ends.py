@@ -6,7 +6,7 @@ import threading
 
 from xsp3ioc.stream.messages import CaptureEnd
 from xsp3ioc.stream.sockets import DataSocket
-from xsp3ioc.stream.subscribers import Audience
+from xsp3ioc.stream.subscriber import Audience
 
 
 class CaptureEnds:

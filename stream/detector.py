@@ -39,7 +39,7 @@ from xsp3ioc.stream.scaler_commands import ScalerCommands
 from xsp3ioc.stream.series import Series, SeriesError
 from xsp3ioc.stream.side_streams import open_beside
 from xsp3ioc.stream.sockets import DataSocket
-from xsp3ioc.stream.subscribers import Audience
+from xsp3ioc.stream.subscriber import Audience
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from xsp3ioc.stream.messages import Header, Value, image_of
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.store import shorten
-from xsp3ioc.stream.subscribers import Audience
+from xsp3ioc.stream.subscriber import Audience
 
 LAZY = "Lazy Open..."
 

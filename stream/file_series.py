@@ -16,7 +16,7 @@ from xsp3ioc.stream.messages import Written
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.pool import Pool
 from xsp3ioc.stream.series import Series
-from xsp3ioc.stream.subscribers import Audience
+from xsp3ioc.stream.subscriber import Audience
 
 LOOK = 0.02
 """Seconds between two looks at whether a series is given up."""

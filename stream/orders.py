@@ -163,3 +163,7 @@ class Failed(Message, tag="failed"):
     filename: str
     frames: int
     error: str
+
+
+Report = Opened | Written | Closed | Failed
+"""What the writer says."""

@@ -9,7 +9,7 @@ import msgspec
 
 from xsp3ioc.stream.bslz4 import compress, load
 from xsp3ioc.stream.messages import BSLZ4, Image, encode
-from xsp3ioc.stream.subscribers import Item
+from xsp3ioc.stream.subscriber import Item
 
 MOST_KEPT = 16
 """Compressed blocks that are kept for those who are behind; who is further behind, costs their compression again."""

@@ -17,7 +17,7 @@ from xsp3ioc.stream.attributes import Value
 from xsp3ioc.stream.capture_file import CaptureFile
 from xsp3ioc.stream.connection import Trigger
 from xsp3ioc.stream.messages import Block, Gap, Header, SeriesEnd
-from xsp3ioc.stream.subscribers import Audience
+from xsp3ioc.stream.subscriber import Audience
 
 
 class SeriesError(RuntimeError):

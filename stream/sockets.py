@@ -17,29 +17,16 @@ import zmq
 from xsp3ioc.stream.complaints import Complaints
 from xsp3ioc.stream.curve import Curve, Gate
 from xsp3ioc.stream.departures import Departure
-from xsp3ioc.stream.messages import (
-    NONE,
-    Block,
-    Closed,
-    Credit,
-    Failed,
-    FromReceiver,
-    Hello,
-    Message,
-    Opened,
-    Ping,
-    ProtocolError,
-    Written,
-    encode,
-)
+from xsp3ioc.stream.messages import NONE, Block, Credit, FromReceiver, Hello, Message, Ping, ProtocolError, encode
+from xsp3ioc.stream.orders import Report
 from xsp3ioc.stream.packing import Packer
 from xsp3ioc.stream.pool import Pool
 from xsp3ioc.stream.strangers import Strangers, newcomer, understand
-from xsp3ioc.stream.subscribers import MOST_CREDIT, Audience, Item, Subscriber, Subscribers
+from xsp3ioc.stream.subscriber import MOST_CREDIT, Audience, Item, Subscriber
+from xsp3ioc.stream.subscribers import Subscribers
 
 log = logging.getLogger(__name__)
 
-Report = Opened | Written | Closed | Failed
 MOST_AT_ONCE = 256
 """Messages taken before blocks are sent again: nobody can keep the socket busy by talking."""
 SHORTEST_TURN = 0.0005
@@ -173,7 +160,7 @@ class DataSocket(ServedSocket):
         `compression` is that of the spectra for those who ask for none in particular.
         """
         # Mandatory: sending to one who is gone is an error, not silence. Credit bounds what is on its way, the mark
-        # only what goes to one who gives credit and takes nothing. Heartbeats find dead hosts only.
+        # what costs none, and what goes to one who gives credit and takes nothing. Heartbeats find dead hosts only.
         super().__init__(
             zmq.ROUTER,
             endpoints,
@@ -240,10 +227,14 @@ class DataSocket(ServedSocket):
             packed = self._packer.parts(item) if subscriber.compressed else None
             if not self._send_parts(subscriber, packed or subscriber.parts(item)):
                 return
+            subscriber.sent(item)
 
     def _send_parts(self, subscriber: Subscriber, parts: list[Any]) -> bool:
+        """Return whether they are on their way: else it takes nothing at the moment, or has left."""
         try:
             self._socket.send_multipart([subscriber.identity, *parts], zmq.DONTWAIT, copy=False)
+        except zmq.Again:
+            return False
         except zmq.ZMQError as error:
             self._leave(subscriber, error.strerror or "")
             return False

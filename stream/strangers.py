@@ -16,7 +16,7 @@ from xsp3ioc.stream.messages import (
     decode_from_receiver,
     encode,
 )
-from xsp3ioc.stream.subscribers import MOST_CREDIT, Subscriber
+from xsp3ioc.stream.subscriber import MOST_CREDIT, Subscriber
 
 MOST_ANSWERS = 20
 """To each connection, about what it should not have sent: one that never reads them holds no more of the memory."""

@@ -134,3 +134,20 @@ def test_a_probe_for_some_is_not_forgotten_for_another(core, peer):
     assert names(core) == []
     with pytest.raises(StateError, match="without subscriber map"):
         Expected(["map"], 0.0).wait(data, "Acquire = 1", lambda text: None, lambda: False)
+
+
+def test_one_that_sleeps_while_short_series_go_by_is_told_of_all_of_them(core, peer):
+    series = 200
+    asleep = peer("asleep", credit=32, RCVHWM=1, RCVBUF=4096)
+    for _ in range(series):
+        core.acquire(1)
+    assert names(core) == ["asleep"]
+    ends, images = [], 0
+    while len(ends) < series:
+        message = heard(asleep)
+        images += message["htype"] == "image"
+        if message["htype"] == "series_end":
+            ends.append(message)
+    assert [end["acquired"] for end in ends] == [1] * series
+    assert [end["series_id"] for end in ends] == list(range(ends[0]["series_id"], ends[0]["series_id"] + series))
+    assert images + sum(len(end["lost"]) for end in ends) == series

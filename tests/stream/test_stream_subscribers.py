@@ -15,15 +15,8 @@ from xsp3ioc.stream.messages import (
     encode,
 )
 from xsp3ioc.stream.pool import SLAB_BYTES, Pool
-from xsp3ioc.stream.subscribers import (
-    MOST_CREDIT,
-    MOST_SLABS,
-    MOST_SUBSCRIBERS,
-    Audience,
-    Item,
-    Subscriber,
-    Subscribers,
-)
+from xsp3ioc.stream.subscriber import MOST_CREDIT, MOST_SLABS, Audience, Item, Subscriber
+from xsp3ioc.stream.subscribers import MOST_SUBSCRIBERS, Subscribers
 
 POOL = Pool(4, 4096, 256 * SLAB_BYTES)
 
@@ -64,9 +57,11 @@ def all_three():
     return subscribers, *made
 
 
-def sent(subscriber):
+def sent(subscriber, spare=True):
+    """All that can be sent to it now, as sent."""
     items = []
-    while (item := subscriber.next()) is not None:
+    while (item := subscriber.next(spare)) is not None:
+        subscriber.sent(item)
         items.append(item)
     return items
 
@@ -132,7 +127,7 @@ def test_the_end_of_each_series_tells_what_was_lost_of_it(all_three):
     assert [(gap.first, gap.last) for gap in gaps] == [(0, 9), (0, 2)]
     subscribers.inbox += [image(3, 3, 2), end(2), image(0, 4, 3), end(3)]
     subscribers.distribute()
-    assert lost(a.parts(a.next())) == [(0, 9)]
+    assert [lost(a.parts(item)) for item in sent(a)] == [[(0, 9)]]
     a.give_credit(5)
     first, second, third, fourth = sent(a)
     assert (first.block.first, third.block.first) == (3, 0)
@@ -185,7 +180,7 @@ def test_the_end_of_a_series_does_not_wait_for_ever_for_one_that_is_slow(all_thr
                 known.give_credit(32)
                 sent(known)
         a.give_credit(1)
-        assert a.next()
+        assert sent(a)
         return False
 
     assert subscribers.wait_sent(60, progress, 0.3) == ["a"]
@@ -205,10 +200,7 @@ def test_who_takes_nothing_holds_few_slabs_however_much_credit_it_gave(all_three
     a.give_credit(1)
     assert (len(sent(a)), a.slabs) == (3, MOST_SLABS)
     # Where many hold a lot, each gets a slab at a time.
-    items = []
-    while (item := b.next(spare=False)) is not None:
-        items.append(item)
-    assert (len(items), b.slabs) == (3, 1)
+    assert (len(sent(b, spare=False)), b.slabs) == (3, 1)
 
 
 def test_all_who_stop_leave_a_part_of_the_pool_to_the_others():
@@ -221,8 +213,8 @@ def test_all_who_stop_leave_a_part_of_the_pool_to_the_others():
     subscribers.inbox += [image(number, 1, slab=number) for number in range(64)]
     subscribers.distribute()
     for known in subscribers.select():
-        while known.next(subscribers.spare()):
-            pass
+        while (item := known.next(subscribers.spare())) is not None:
+            known.sent(item)
     slabs = sorted(known.slabs for known in subscribers.select())
     assert slabs[0] == 1
     assert slabs[-1] == MOST_SLABS
