@@ -115,10 +115,11 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
                 if self._queue.left_behind:
                     raise StateError("started too late")  # RESET and CONNECT stop it
                 self._move("arm")
-                self.series = series
+                # First: who sees the series asks how far it is.
                 self._acquisition = Acquisition(
                     series, sdk, self.pool, self.data, self._on_block, self._on_warning, self._on_end
                 )
+                self.series = series
                 if self._queue.interrupted.is_set():
                     series.stop_asked.set()  # a stop came while it was being armed
         except Exception:

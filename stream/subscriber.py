@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -11,12 +12,16 @@ from typing import Any
 
 import msgspec
 
-from xsp3ioc.stream.messages import Block, Gap, Header, Image, Message, SeriesEnd, encode
+from xsp3ioc.stream.messages import Block, Gap, Header, Image, Message, Refused, SeriesEnd, encode
+
+log = logging.getLogger(__name__)
 
 MOST_CREDIT = 32
 """Blocks on their way to one subscriber."""
 MOST_SLABS = 8
 """Slabs of the pool that these blocks lie in: they are out of our hands, so a stopped one holds no more than that."""
+MOST_TOLD = 3000
+"""Messages without a block that wait for one subscriber: of a thousand series."""
 
 
 class Audience(Enum):
@@ -77,11 +82,23 @@ class Subscriber:
         """Queue a message; what one who is cut off does not get is lost."""
         if isinstance(item.message, Header):
             self.cut_off = False
+            if len(self.queue) >= MOST_TOLD:
+                self._give_up_if_asleep()
         if item.block is None or not self.cut_off:
             self.queue.append(item)
             self.waiting += len(item.block) if item.block is not None else 0
         else:
             self._lose(item.block)
+
+    def _give_up_if_asleep(self) -> None:
+        """Forget series that it has slept through, where there are too many of them, and say so to it."""
+        told = sum(item.block is None for item in self.queue)
+        if told < MOST_TOLD:
+            return
+        log.warning("Subscriber %r takes nothing: %d more frames are lost, and the ends of series", self.name, self.waiting)
+        refused = Refused(error=f"{told} messages about series have waited for this receiver: it has lost all of them")
+        self.queue = deque([Item(refused, encode(refused))])
+        self.waiting, self.lost = 0, []
 
     def next(self, spare: bool = True) -> Item | None:
         """Return the message to send now, or None: nothing to send, or no credit for it, or no more memory.

@@ -151,3 +151,24 @@ def test_one_that_sleeps_while_short_series_go_by_is_told_of_all_of_them(core, p
     assert [end["acquired"] for end in ends] == [1] * series
     assert [end["series_id"] for end in ends] == list(range(ends[0]["series_id"], ends[0]["series_id"] + series))
     assert images + sum(len(end["lost"]) for end in ends) == series
+
+
+def test_one_that_sleeps_for_ever_takes_no_memory_for_ever(core, peer, monkeypatch):
+    monkeypatch.setattr("xsp3ioc.stream.subscriber.MOST_TOLD", 50)
+    asleep = peer("asleep", credit=1)
+    for _ in range(100):
+        core.acquire(1)
+    (known,) = core.detector.data.subscribers.select()
+    assert len(known.queue) <= 50 + 25 + 3  # with the blocks
+    messages = [heard(asleep)]
+    last = core.detector._series_id
+    while messages[-1]["htype"] != "series_end" or messages[-1]["series_id"] != last:
+        messages.append(heard(asleep))
+    *_, refused = (place for place, message in enumerate(messages) if message["htype"] == "refused")
+    assert "have waited for this receiver" in messages[refused]["error"]
+    # It goes on with whole series.
+    later = messages[refused + 1 :]
+    ids = range(later[0]["series_id"], last + 1)
+    assert [(message["htype"], message["series_id"]) for message in later] == [
+        (kind, number) for number in ids for kind in ("header", "image", "series_end")
+    ]
