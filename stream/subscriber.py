@@ -95,7 +95,7 @@ class Subscriber:
         told = sum(item.block is None for item in self.queue)
         if told < MOST_TOLD:
             return
-        log.warning("Subscriber %r takes nothing: %d more frames are lost, and the ends of series", self.name, self.waiting)
+        log.warning("Subscriber %r takes nothing: %d frames and the ends of series are lost", self.name, self.waiting)
         refused = Refused(error=f"{told} messages about series have waited for this receiver: it has lost all of them")
         self.queue = deque([Item(refused, encode(refused))])
         self.waiting, self.lost = 0, []
