@@ -90,8 +90,8 @@ class LegacyImages:
         values = self._pickled.fill([output_rates(scalers, period), *columns, self._widths, block.factors])
         if self.header.exposure:
             times = [self.header.exposure] * len(block)
-        else:  # a gate made it; readers divide by it
-            times = (scalers[:, 0, Scaler.total_ticks] * period).tolist()
+        else:  # a gate made it; readers divide by it, and a channel that delivered nothing has no ticks
+            times = (scalers[..., Scaler.total_ticks].max(axis=1) * period).tolist()
         for k, (time, pickled) in enumerate(zip(times, values, strict=True)):
             head = b'{"htype": "image", "exptime": %r, "frame": %d' % (time, block.first + k)
             yield Pieces(head + self._tail, block.mca[k], pickled)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 import zmq
@@ -21,8 +22,10 @@ from stream_core import running_core
 from stream_legacy import PartsReceiver, StinsReceiver, WritingReceiver
 
 from xsp3ioc.receivers.receiver import Receiver
+from xsp3ioc.sdk import Faults
+from xsp3ioc.sdk.emulator.faults import Picked
 from xsp3ioc.stream.formulas import Scaler
-from xsp3ioc.stream.legacy_images import PICKLE_PROTOCOL, TYPES, PickledList
+from xsp3ioc.stream.legacy_images import PICKLE_PROTOCOL, TYPES, LegacyImages, PickledList
 from xsp3ioc.stream.messages import Block, SeriesEnd
 from xsp3ioc.stream.sockets import PortInUseError
 
@@ -367,6 +370,27 @@ def test_what_nobody_takes_is_bounded_over_many_series(monkeypatch, caplog):
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     lines = "The stream1 socket dropped 5 frames of series before {}: no receiver takes them"
     assert told == [lines.format(series) for series in (last - 1, last)]
+
+
+def test_what_a_channel_did_not_deliver_is_zeros_in_both_streams():
+    missing = Picked(frames=(0, 3), channels=(0,))
+    with running_core(places={"legacy_port": 0, "stream1_port": 0}, faults=Faults(missing=missing)) as core:
+        with foreigners(core, WritingReceiver, StinsReceiver) as (subscriber, puller):
+            core.acquire(6)
+            published, pulled = subscriber.heard(), puller.heard()
+        mca, scalers = core.frames(6)
+        mca[[0, 3], 0] = scalers[[0, 3], 0] = 0
+        for series in (published, pulled):
+            assert series.numbers == list(range(6))
+            assert np.array(series.spectra).tobytes() == mca.tobytes()
+        assert (published.column("clock_ticks") == scalers[..., Scaler.clock_ticks]).all()
+        assert published.column("dead_time_correction")[3, 0] == 1.0
+        assert [image["status"] for image in pulled.images] == [2, 0, 0, 2, 0, 0]
+        # A gate's time is that of the channels that counted.
+        header, block, _ = core.detector.latest_frame
+        block.scalers[:, 0] = 0
+        gated = LegacyImages(msgspec.structs.replace(header, exposure=0.0))
+        assert [json.loads(pieces.head)["exptime"] for pieces in gated.frames(block)] == [0.001] * len(block)
 
 
 async def sequence(ingester, endpoint, settings):
