@@ -37,10 +37,12 @@ class Curve:
             raise OSError(f"curve_key: {error}") from None
         if secret is None:
             raise OSError(f"curve_key: {key} has no secret key: it is the file that ends with .key_secret")
-        if not Path(clients).is_dir():
+        if not clients or not Path(clients).is_dir():
             raise OSError(f"curve_clients: {clients or 'nothing'} is no directory with public keys (*.key)")
         self._public, self._secret = public, secret
         self._clients = Path(clients)
+        self._unread: dict[Path, str] = {}
+        """Files that are no keys, and why: said once."""
 
     def protect(self, socket: zmq.Socket[Any]) -> None:
         """Have all that is bound from now on take clients of ours only."""
@@ -51,10 +53,15 @@ class Curve:
         """Return whose public key it is; None: nobody's. Files that come or go are seen at once."""
         for file in sorted(self._clients.glob("*.key")):
             try:
-                if load_certificate(file)[0] == key:
-                    return file.stem
+                public, _ = load_certificate(file)
             except (OSError, ValueError) as error:
-                log.debug("%s: %s", file, error)
+                if self._unread.get(file) != str(error):
+                    log.warning("%s lets nobody in: %s", file, error)
+                    self._unread[file] = str(error)
+                continue
+            self._unread.pop(file, None)
+            if public == key:
+                return file.stem
         return None
 
 
