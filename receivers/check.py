@@ -18,6 +18,7 @@ from xsp3ioc.receivers.checked_rows import CheckedRows, Settings, blocks_of
 from xsp3ioc.receivers.copy_checks import AttributeCheck, LinkCheck
 from xsp3ioc.receivers.count_checks import CountCheck, DeadTimeCheck, ScalerCheck, SpectrumSums
 from xsp3ioc.receivers.derived_check import DerivedCheck
+from xsp3ioc.receivers.durations import duration
 from xsp3ioc.receivers.findings import ERROR, WARNING, Check
 from xsp3ioc.receivers.frame_checks import NumberCheck, StatusCheck, TimeCheck
 from xsp3ioc.receivers.opening import FAILURES, OURS, STREAMER
@@ -236,20 +237,13 @@ def _ended(file: DetectorFile) -> Check:
         how = ", for SWMR" if file.state == SWMR else ""
         text = f"it is being written{how}: this is what was there when it was opened"
     elif file.state == SWMR:
-        text = f"it is open for SWMR, and has not changed for {_duration(file.age)}: its writer has probably died"
+        text = f"it is open for SWMR, and has not changed for {duration(file.age)}: its writer has probably died"
     elif file.state == NOT_CLOSED:
         text = "it was not closed: its writer has died, and what came after its last flush is lost"
         if file.parts_in_words.startswith("a master"):
             text = "it was not closed: its writer has died; xsp3ioc salvage makes a master of all parts"
     found.find(ERROR, text)
     return found
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _lengths(file: DetectorFile) -> Check:

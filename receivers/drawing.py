@@ -10,12 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 
 GROUP = 4
 """Bins drawn as one point: the lines are much wider, and the noise is less."""
+LETTER = 0.0075
+"""Width of a letter of a region's name, as a part of the axis."""
+NAME_ROWS = 5
 INSTALL = 'pip install ".[view]"'
 FORMATS = ("png", "svg", "pdf")
 
 
 class NoPictureError(RuntimeError):
-    """matplotlib is not installed."""
+    """There is no matplotlib, or no window can be opened."""
 
 
 class Region(NamedTuple):
@@ -27,13 +30,23 @@ class Region(NamedTuple):
     """keV."""
 
 
+def load_matplotlib() -> Any:
+    """Return matplotlib; NoPictureError says why there is none."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise NoPictureError(f"no picture without matplotlib: {INSTALL} in the source directory") from None
+    except ValueError as error:  # of MPLBACKEND
+        raise NoPictureError(f"matplotlib does not start: {error}") from None
+    return matplotlib
+
+
 def new_figure(**options: Any) -> Any:
     """Return a matplotlib figure that needs no display; NoPictureError without matplotlib."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise NoPictureError(f"No picture without matplotlib: {INSTALL} in the source directory") from None
+    load_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(**options)
     FigureCanvasAgg(figure)
     return figure
@@ -58,17 +71,24 @@ def grouped_energies(offset: ArrayLike, slope: ArrayLike, groups: int, group: in
 
 
 def shade(axes: Any, regions: Sequence[Region]) -> list[Any]:
-    """Shade regions, each with its name above, in two rows where they are close; return what was drawn."""
-    _, right = axes.get_xlim()
-    before, row = -np.inf, 0
+    """Shade regions, each with its name above, in rows where they are close and while there is room.
+
+    Return what was drawn.
+    """
+    left, right = axes.get_xlim()
+    letter = LETTER * (right - left)
+    ends = [-np.inf] * NAME_ROWS
     drawn = []
     for number, region in enumerate(sorted(regions, key=lambda one: one.low)):
-        if region.low > right:
+        if not left < (region.low + region.high) / 2 < right:
             continue
-        middle = (region.low + region.high) / 2
-        row = 1 - row if middle - before < 0.06 * right else 0
-        before = middle
         drawn.append(axes.axvspan(region.low, region.high, color=f"C{number % 10}", alpha=0.15, linewidth=0))
+        half = (len(region.name) + 1) * letter / 2
+        middle = min(max((region.low + region.high) / 2, left + half), right - half)
+        row = next((row for row, end in enumerate(ends) if middle - half >= end), None)
+        if row is None:
+            continue
+        ends[row] = middle + half
         name = axes.annotate(
             region.name, (middle, 1), (0, -4 - 11 * row), xycoords=("data", "axes fraction"),
             textcoords="offset points", ha="center", va="top", fontsize=8, color="0.25", annotation_clip=True,

@@ -33,13 +33,13 @@ def secure(socket: zmq.Socket[Any], endpoint: str) -> None:
     socket.curve_publickey, socket.curve_secretkey = public, secret
 
 
-def connect(socket: zmq.Socket[Any], endpoint: str, like: str) -> None:
-    """Connect with them; ValueError also if `endpoint` is no address, such as the one that it is `like`."""
+def connect(socket: zmq.Socket[Any], endpoint: str) -> None:
+    """Connect with them; ValueError also if ZeroMQ does not take `endpoint`."""
     secure(socket, endpoint)
     try:
         socket.connect(endpoint)
     except zmq.ZMQError as error:
-        raise ValueError(f"{endpoint} is not an address like {like}: {error}") from None
+        raise ValueError(f"{endpoint} is not an address: {zmq.strerror(error.errno or 0).lower()}") from None
 
 
 def make_keys(directory: Path, name: str) -> tuple[Path, Path]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import zmq
 
+from xsp3ioc.receivers.addresses import MONITOR_PORT, address
 from xsp3ioc.receivers.keys import connect
 
-PORT = 9998
-DEFAULT = f"tcp://127.0.0.1:{PORT}"
+HINT = "Does the server run there, and may other hosts reach it (xsp3ioc --listen)?"
+"""For who hears that nobody answers."""
 CONNECT = 1.5
 """Seconds for a server to be reached; one that is there takes a request at once."""
+PATIENCE = 1.5
+"""Seconds for its answer."""
 LARGEST_ANSWER = 256 << 20
 """Bytes of a part."""
 
@@ -18,19 +21,12 @@ class NoAnswerError(ConnectionError):
     """Nobody answers there."""
 
 
-def address(text: str) -> str:
-    """Return the ZeroMQ address for `host`, `host:port` or an address; without a port it is the usual one."""
-    if "://" in text:
-        return text
-    return f"tcp://{text}" if ":" in text else f"tcp://{text}:{PORT}"
-
-
 class Monitor:
     """A connection to ask through, as often as one likes, whether the server is there or not; of one thread."""
 
     def __init__(self, endpoint: str) -> None:
-        """ValueError if `endpoint` is no ZeroMQ address."""
-        self.endpoint = endpoint
+        """`endpoint` as `address` takes it; ValueError if it is none."""
+        self.endpoint = address(endpoint, MONITOR_PORT)
         self._context = zmq.Context()
         self._socket: zmq.Socket | None = None
         try:
@@ -40,8 +36,6 @@ class Monitor:
             raise
 
     def _connect(self) -> zmq.Socket:
-        if self.endpoint.startswith("tcp://:"):  # ZeroMQ would go on trying
-            raise ValueError(f"{self.endpoint} has no host; an address is like {DEFAULT}")
         socket = self._context.socket(zmq.REQ)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_ANSWER)
@@ -49,13 +43,13 @@ class Monitor:
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.SNDTIMEO, round(1000 * CONNECT))
         try:
-            connect(socket, self.endpoint, DEFAULT)
+            connect(socket, self.endpoint)
         except ValueError:
             socket.close()
             raise
         return socket
 
-    def ask(self, request: str, timeout: float = 1.5) -> list[bytes]:
+    def ask(self, request: str, timeout: float = PATIENCE) -> list[bytes]:
         """Return the parts of the answer to `request` (docs/stream.md has them all); part 0 is JSON.
 
         NoAnswerError if nobody is there, or after `timeout` seconds without an answer.
@@ -89,7 +83,7 @@ class Monitor:
         self.close()
 
 
-def ask(endpoint: str, request: str, timeout: float = 1.5) -> list[bytes]:
+def ask(endpoint: str, request: str, timeout: float = PATIENCE) -> list[bytes]:
     """Return the parts of the answer to one request, as `Monitor.ask` does; ValueError as `Monitor` does."""
     with Monitor(endpoint) as monitor:
         return monitor.ask(request, timeout)

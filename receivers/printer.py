@@ -7,7 +7,9 @@ import os
 import sys
 import time
 
+from xsp3ioc.receivers.addresses import DATA_PORT, add_address
 from xsp3ioc.receivers.receiver import COMPRESSION_HELP, Receiver, RefusedError
+from xsp3ioc.receivers.terminal import INTERRUPTED, drop_output
 from xsp3ioc.stream.messages import COMPRESSIONS, Block, Header, SeriesEnd
 
 INTERVAL = 0.5
@@ -76,24 +78,37 @@ def show(receiver: Receiver, count: int = 0) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run `xsp3-print`; return the exit code: 1 if frames were missing in the series counted."""
+    """Run `xsp3-print`; return the exit code: 1 if frames were missing in the series counted, 130 if it was stopped."""
     parser = argparse.ArgumentParser(prog="xsp3-print", description="Show what the detector's stream brings.")
-    parser.add_argument("--connect", default="tcp://127.0.0.1:9999", metavar="ADDRESS", help="the server's data socket")
+    add_address(parser, "--connect", "data", DATA_PORT)
     parser.add_argument("--name", default=f"xsp3-print-{os.getpid()}", help="how the server shall call this receiver")
-    parser.add_argument("--count", type=int, default=0, metavar="SERIES", help="end after so many series")
+    parser.add_argument("--count", type=_count, default=0, metavar="SERIES", help="end after so many series")
     parser.add_argument("--compression", choices=COMPRESSIONS, default="", help=COMPRESSION_HELP)
     options = parser.parse_args(arguments)
     try:
         with Receiver(options.connect, options.name, compression=options.compression) as receiver:
             missing = show(receiver, options.count)
     except KeyboardInterrupt:
+        return INTERRUPTED if options.count else 0
+    except BrokenPipeError:  # whoever read it has enough (head, less)
+        drop_output()
         return 0
     except ValueError as error:
         parser.error(str(error))
     except RefusedError as error:
         print(f"xsp3-print: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        drop_output()
+        print(f"xsp3-print: standard output: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        return 1
     return 1 if missing else 0
+
+
+def _count(text: str) -> int:
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: how many series, 0 for all")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import zmq
 from numpy.typing import NDArray
 from zmq.utils.monitor import recv_monitor_message
 
+from xsp3ioc.receivers.addresses import DATA_PORT, address
 from xsp3ioc.receivers.keys import connect
 from xsp3ioc.stream.messages import (
     Block,
@@ -87,7 +88,7 @@ def _part_of_spectra(spectra: NDArray[np.uint32] | Packed, part: slice) -> NDArr
 class Receiver:
     """The events of a server's data stream, in order, each block as arrays over the received memory.
 
-    `endpoint` is a ZeroMQ address ("tcp://127.0.0.1:9999"), `name` is what the server calls this receiver, and
+    `endpoint` is the server's data socket as `address` takes it, `name` is what the server calls this receiver, and
     `credit` blocks may be on their way at any time. A block's credit is returned when the next event is asked for:
     a consumer that stops asking holds at most `credit` blocks back. A server that is not there, or that is
     restarted, is joined as soon as it can be reached.
@@ -110,7 +111,7 @@ class Receiver:
 
         A block in that memory is only valid until the next event is asked for.
         """
-        self.endpoint = endpoint
+        self.endpoint = address(endpoint, DATA_PORT)
         self._pool = pool
         self.connected = False
         self.received = 0
@@ -142,7 +143,7 @@ class Receiver:
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
         try:
-            connect(self._socket, endpoint, "tcp://host:9999")
+            connect(self._socket, self.endpoint)
         except ValueError:
             self.close()
             raise

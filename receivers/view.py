@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import argparse
 import math
+import signal
 import sys
 from pathlib import Path
 
+from xsp3ioc.receivers.addresses import MONITOR_PORT, add_address, address
 from xsp3ioc.receivers.drawing import FORMATS, NoPictureError, new_figure
-from xsp3ioc.receivers.monitor import Monitor, NoAnswerError, address
+from xsp3ioc.receivers.monitor import HINT, Monitor, NoAnswerError
+from xsp3ioc.receivers.terminal import INTERRUPTED, drop_output
 from xsp3ioc.receivers.view_data import UnreadableError, fetch
 from xsp3ioc.receivers.view_watcher import View, Watcher
 
-HINT = "Does the server run there, and may other hosts reach it (xsp3ioc --listen)?"
-
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run `xsp3-view`; return the exit code: 1 if there is no answer, no window or no place for the picture."""
+    """Run `xsp3-view`; return the exit code: 1 if there is no answer, no window or no place for what is shown."""
     options = _options(arguments)
     try:
         return _once(options) if options.once else _go_on(options)
     except KeyboardInterrupt:
-        return 0
+        return INTERRUPTED if options.once else 0
     except BrokenPipeError:
-        sys.stderr.close()
+        drop_output()
         return 0
     except NoAnswerError as error:
         text = f"{error}. {HINT}"
     except (UnreadableError, NoPictureError) as error:
         text = str(error)
+    except ValueError as error:  # of keys
+        print(f"xsp3-view: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
-        text = f"{options.output}: {(error.strerror or str(error)).lower()}"
+        text = f"{options.output or 'standard output'}: {(error.strerror or str(error)).lower()}"
     print(f"xsp3-view: {text}", file=sys.stderr)
     return 1
 
@@ -40,28 +44,22 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         prog="xsp3-view", description="Show the spectra and the state of a running server, live."
     )
     add = parser.add_argument
-    add(
-        "--connect", default="127.0.0.1", metavar="ADDRESS",
-        help="the server's monitor socket: host, host:port or tcp://host:port (%(default)s, port 9998)",
-    )  # fmt: skip
+    add_address(parser, "--connect", "monitor", MONITOR_PORT)
     add("--interval", type=_seconds, default=0.5, metavar="SECONDS", help="between two looks (%(default)s)")
     add("--linear", action="store_true", help="counts on a linear axis (default: logarithmic)")
     add("--total", action="store_true", help="the sum since the last erase (default: the latest frame)")
     add("--text", action="store_true", help="in this terminal, without a window")
     add("--once", action="store_true", help="show what is now, and end")
-    add("-o", "--output", type=Path, metavar="PICTURE", help="save one picture: png, svg or pdf; needs no display")
+    add("-o", "--output", type=_picture, metavar="PICTURE", help="save one picture: png, svg or pdf; needs no display")
     options = parser.parse_args(arguments)
     if options.output is not None:
         if options.text:
             parser.error("--text and --output: one of them")
-        if _form(options.output) not in FORMATS:
-            parser.error(f"--output {options.output}: pictures are {', '.join('.' + form for form in FORMATS)}")
         options.once = True
     elif options.once and not options.text:
         parser.error("--once: what shall be made? --output PICTURE, or --text")
-    options.connect = address(options.connect)
     try:
-        Monitor(options.connect).close()
+        options.connect = address(options.connect, MONITOR_PORT)
     except ValueError as error:
         parser.error(str(error))
     return options
@@ -74,6 +72,12 @@ def _seconds(text: str) -> float:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"{text!r}: seconds, 0.05 or more")
+
+
+def _picture(text: str) -> Path:
+    if _form(path := Path(text)) in FORMATS:
+        return path
+    raise argparse.ArgumentTypeError(f"{text!r}: pictures are {', '.join('.' + form for form in FORMATS)}")
 
 
 def _form(path: Path) -> str:
@@ -97,6 +101,8 @@ def _once(options: argparse.Namespace) -> int:
 
 
 def _go_on(options: argparse.Namespace) -> int:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # a terminal gets its cursor back
     watcher = Watcher(options.connect, options.interval)
     try:
         if options.text:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xsp3ioc.receivers.monitor import Monitor
+from xsp3ioc.receivers.sparkline import last_bin
 from xsp3ioc.stream.messages import Refused
 
 LARGEST = 1 << 26
@@ -138,6 +139,15 @@ class Snapshot:
         """Whether anybody has said what the energies are: they begin as 10 eV per bin."""
         return any(self.status.energy_offset) or set(self.status.energy_slope) != {10.0}
 
+    @property
+    def last_bin(self) -> int:
+        """The bin up to which nearly all counts lie, since the last erase if there were any; else the last one."""
+        return last_bin(self.total if self.total.any() else self.spectra)
+
+    def counts(self, accumulated: bool) -> NDArray[Any]:
+        """Return the spectra (channels, bins) of the latest frame, or `accumulated` since the last erase."""
+        return self.total if accumulated else self.spectra
+
     def energies(self) -> NDArray[np.float64]:
         """Return the energy at the centre of each bin, keV: (channels, bins)."""
         offset, slope = np.array(self.status.energy_offset), np.array(self.status.energy_slope)
@@ -225,6 +235,7 @@ def _check(monitor: Monitor, snapshot: Snapshot) -> None:
         status.enabled, status.energy_offset, status.energy_slope, rates.dead_time, rates.output_rate, rates.input_rate
     )  # fmt: skip
     numbers = [number for values in per_channel for number in values]
+    numbers += [offset + slope * status.size_x for offset, slope in zip(*per_channel[1:3], strict=False)]
     good = (
         min(shape) > 0
         and snapshot.spectra.shape == snapshot.total.shape == shape
@@ -232,6 +243,7 @@ def _check(monitor: Monitor, snapshot: Snapshot) -> None:
         and all(map(math.isfinite, numbers))
         and all(slope > 0 for slope in status.energy_slope)
         and all(1 <= channel <= channels for channel, *_ in snapshot.rois.rois)
+        and all(0 <= first <= first + bins <= LARGEST for *_, first, bins in snapshot.rois.rois)
     )
     if not good:
         raise _unreadable(monitor)

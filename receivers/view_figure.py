@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xsp3ioc.receivers.drawing import GROUP, Region, grouped_bins, grouped_energies, shade
-from xsp3ioc.receivers.sparkline import last_bin
 from xsp3ioc.receivers.view_data import Snapshot, summed
 from xsp3ioc.receivers.view_watcher import View
-from xsp3ioc.receivers.view_words import clock, frame_line, headline, plain, rows, table
+from xsp3ioc.receivers.view_words import RATES, clock, frame_line, headline, plain, rows, table
 
 SIZE = (12.6, 6.8)
 """Inches, 100 dots each."""
@@ -27,6 +28,10 @@ SIDE = 0.72
 """Where the words begin, as a part of the width."""
 LETTERS = 47
 """Of a line there."""
+MOST_LINES = 4
+"""Of a text there."""
+HEADLINE = 115
+"""Letters of a line at the top."""
 SUM_COLOUR = "0.1"
 STALE = "firebrick"
 
@@ -41,43 +46,53 @@ class Picture:
         self._axes = axes = figure.add_axes((0.065, 0.1, SIDE - 0.09, 0.79))
         axes.grid(which="major", alpha=0.25)
         self._title = axes.set_title("", loc="left", fontsize=10, parse_math=False)
-        self._headline = figure.text(0.065, 0.955, "", fontsize=12, fontweight="bold", parse_math=False)
+        self._headline = figure.text(0.065, 0.975, "", fontweight="bold", va="top", parse_math=False)
         small = {"fontsize": 8.5, "family": "monospace", "va": "top", "parse_math": False}
         self._words = figure.text(SIDE, 0.905, "", linespacing=1.35, **small)
         self._small = small
         figure.text(0.065, 0.015, hint, fontsize=8, color="0.45")
         self._place = figure.text(0.985, 0.015, "", fontsize=8, color="0.45", ha="right", parse_math=False)
-        self._nothing = axes.text(0.5, 0.5, "", transform=axes.transAxes, ha="center", fontsize=22, color="0.6")
+        self._nothing = figure.text(SIDE / 2, 0.5, "no server yet", ha="center", fontsize=22, color="0.6")
+        axes.set_visible(False)
         self._lines: list[Any] = []
+        self._marks: list[Any] = []
         self._rates: list[Any] = []
         self._shades: list[Any] = []
-        self._regions: list[Region] | None = None
-        self._beats, self._right = 0, 0.0
+        self._marked: tuple[list[Region], Any] | None = None
+        """The regions, and the energy axis, that the shades are of."""
+        self._beats, self._right = 0, -np.inf
         self._limits: tuple[Any, Any] | None = None
         """Of the axes, as set here; others are somebody's who looks more closely."""
 
     def show(self, view: View) -> None:
         """Show what is known now."""
-        self._headline.set_text(headline(view))
+        said = wrap(headline(view), HEADLINE)
+        self._headline.set_text("\n".join(said[:2]))
+        self._headline.set_fontsize(12 if len(said) == 1 else 9)
         self._headline.set_color(STALE if view.trouble else "0.1")
         snapshot = view.snapshot
-        for artist in (*self._lines, *self._rates, self._words, self._title):
-            artist.set_alpha(0.35 if view.trouble else None)
+        if view.trouble:
+            self._right = -np.inf  # who answers next may be another server
         if snapshot is None:
             return
+        self._axes.set_visible(True)
         if len(self._lines) != snapshot.status.channels + 1:
             self._make_lines(snapshot.status.channels)
         shown = frame_line(snapshot, self.accumulated)
         self._title.set_text(shown)
-        self._nothing.set_text("" if snapshot.has_frame else shown)
+        frames = snapshot.total_frames if self.accumulated else snapshot.has_frame
+        counts = snapshot.counts(self.accumulated)
+        self._nothing.set_text(shown if not frames else "" if counts.any() else "no counts")
         self._place.set_text(f"{plain(view.endpoint)}, {clock(snapshot.at)}")
         self._words.set_text("\n".join(_words(snapshot)))
         self._show_rates(snapshot)
-        self._show_spectra(snapshot)
+        self._show_spectra(snapshot, counts)
+        for artist in (*self._lines, *self._marks, *self._rates, self._words, self._title):
+            artist.set_alpha(0.35 if view.trouble else None)
 
     def fit(self) -> None:
-        """Have the axes follow the spectra again, after somebody has looked more closely."""
-        self._limits = None
+        """Have the axes hold the spectra again and no more, after somebody has looked more closely."""
+        self._limits, self._right = None, -np.inf
 
     def save(self, path: Path, form: str) -> None:
         """Write it to a file, in one of `FORMATS`; OSError if that cannot be written."""
@@ -91,50 +106,48 @@ class Picture:
     def _make_lines(self, channels: int) -> None:
         from matplotlib import colormaps
 
-        for artist in (*self._lines, *self._rates):
+        for artist in (*self._lines, *self._marks, *self._rates):
             artist.remove()
         colours = [colormaps["tab20" if channels > 10 else "tab10"](channel % 20) for channel in range(channels)]
         draw = {"drawstyle": "steps-mid", "linewidth": 0.8}
         self._lines = [self._axes.plot([], [], color=colour, **draw)[0] for colour in colours]
         self._lines += self._axes.plot([], [], color=SUM_COLOUR, **draw)
-        listed = [*colours[:MOST_ROWS], SUM_COLOUR]
+        self._lines[-1].set_visible(channels > 1)
+        listed = [*colours[:MOST_ROWS], SUM_COLOUR][: channels + (channels > 1)]
         # From the bottom up: the words above may have more lines or fewer.
         heights = [0.085 + STEP * (len(listed) + 1 - row) for row in range(len(listed) + 1)]
-        self._rates = [
-            self.figure.text(SIDE, height, "", color=colour, **self._small)
-            for height, colour in zip(heights, ["0.1", *listed], strict=True)
+        self._rates = [self.figure.text(SIDE, height, "", color=SUM_COLOUR, **self._small) for height in heights]
+        self._marks = [
+            self.figure.text(SIDE, height, "━", color=colour, **self._small | {"fontweight": "bold"})
+            for height, colour in zip(heights[1:], listed, strict=True)
         ]
 
     def _show_rates(self, snapshot: Snapshot) -> None:
-        heading = ("", "input/s", "output/s", "dead time")
-        lines = [heading, *table(snapshot)[:MOST_ROWS]]
-        texts = ["  {:7}{:>11}{:>11}{:>11}".format(*line) for line in lines]
-        texts = [texts[0], *(f"━ {text[2:]}" for text in texts[1:])]
-        hidden = snapshot.status.channels - MOST_ROWS
+        lines = [RATES, *table(snapshot)[:MOST_ROWS]]
+        texts = ["  {:8}{:>10}{:>11}{:>11}".format(*line) for line in lines]
         summed_up = sum(snapshot.status.enabled)
-        texts.append(f"━ sum of {summed_up} {'channel' if summed_up == 1 else 'channels'}")
-        if hidden > 0:
+        texts.append(f"  sum of {summed_up} {'channel' if summed_up == 1 else 'channels'}")
+        if (hidden := snapshot.status.channels - MOST_ROWS) > 0:
             texts[-1] += f", {hidden} not listed"
-        for artist, text in zip(self._rates, texts, strict=True):
+        for artist, text in zip(self._rates, texts, strict=False):  # one channel has no sum
             artist.set_text(text)
 
-    def _show_spectra(self, snapshot: Snapshot) -> None:
-        counts = snapshot.total if self.accumulated else snapshot.spectra
+    def _show_spectra(self, snapshot: Snapshot, counts: NDArray[Any]) -> None:
         status = snapshot.status
+        group = min(GROUP, status.size_x)
         total = summed(counts, snapshot.energies(), status.enabled)
-        curves = grouped_bins(np.vstack([counts, total]), GROUP)
+        curves = grouped_bins(np.vstack([counts, total]), group)
         offset, slope = (values + values[:1] for values in (status.energy_offset, status.energy_slope))
-        energies = grouped_energies(offset, slope, curves.shape[1], GROUP)
+        energies = grouped_energies(offset, slope, curves.shape[1], group)
         for line, energy, curve in zip(self._lines, energies, curves, strict=True):
             # nan: no line where nothing was counted, there is no logarithm of 0.
             line.set_data(energy, np.where(curve > 0, curve, np.nan) if self.logarithmic else curve)
         # Disabled channels are not in the sum, but may be seen.
         for line, use in zip(self._lines, status.enabled, strict=False):
             line.set_linestyle("-" if use else ":")
-        self._lines[-1].set_visible(status.channels > 1)
         doubt = "" if snapshot.calibrated else ", at the preset 10 eV per bin"
         self._axes.set_xlabel(f"energy (keV){doubt}")
-        self._axes.set_ylabel(f"counts per {GROUP} bins ({GROUP * slope[0]:g} eV)")
+        self._axes.set_ylabel(f"counts per {group} bins ({group * slope[0]:g} eV)")
         self._scale(snapshot, float(curves.max()))
         self._mark(snapshot)
 
@@ -142,15 +155,16 @@ class Picture:
         """Have the axes hold everything; the energy axis grows only, or it would never be still."""
         axes, status = self._axes, snapshot.status
         if status.beats < self._beats:  # another server
-            self._right = 0.0
+            self._right = -np.inf
         self._beats = status.beats
-        # Until something is counted all energies are of the same interest.
-        spectra, energies = snapshot.total if snapshot.total.any() else snapshot.spectra, snapshot.energies()
-        reach = float(energies[:, last_bin(spectra)].max()) * 1.02
-        self._right = max(self._right, reach) if spectra.any() else 0.0
+        energies = snapshot.energies()
         left = min(0.0, float(energies[:, 0].min()))
+        reach = float(energies[:, snapshot.last_bin].max())
+        right = max(self._right, np.ceil(reach + 0.02 * (reach - left)))
+        # Until something is counted all energies are of the same interest.
+        self._right = right if snapshot.total.any() or snapshot.spectra.any() else -np.inf
         scale = "log" if self.logarithmic else "linear"
-        wanted = (left, np.ceil(self._right or reach)), (LOWEST, max(highest, 5) * 2)
+        wanted = (left, right), (LOWEST, max(highest, 5) * 2)
         if not self.logarithmic:
             wanted = wanted[0], (0, max(highest, 2) * 1.1)
         changed = axes.get_yscale() != scale
@@ -162,20 +176,20 @@ class Picture:
             self._limits = axes.get_xlim(), axes.get_ylim()
 
     def _mark(self, snapshot: Snapshot) -> None:
-        _, right = self._axes.get_xlim()
-        regions = [
-            Region(plain(name)[:20], low, high) for name, low, high in snapshot.regions()[:MOST_REGIONS] if low < right
-        ]
-        if regions != self._regions:
+        regions = [Region(plain(name)[:20], low, high) for name, low, high in snapshot.regions()[:MOST_REGIONS]]
+        marked = regions, self._axes.get_xlim()
+        if marked != self._marked:
             for artist in self._shades:
                 artist.remove()
             self._shades = shade(self._axes, regions)
-            self._regions = regions
+            self._marked = marked
 
 
 def _words(snapshot: Snapshot) -> list[str]:
     lines = []
     for name, text in rows(snapshot):
-        first, *more = wrap(text, LETTERS - 9) or [""]
-        lines += [f"{name:9}{first}", *(f"{'':9}{one}" for one in more)]
+        said = wrap(text, LETTERS - 9) or [""]
+        if len(said) > MOST_LINES:  # of a path, the end is what matters
+            said[1 : 2 - MOST_LINES] = ["..."]
+        lines += [f"{title:9}{one}" for title, one in zip_longest([name], said, fillvalue="")]
     return lines

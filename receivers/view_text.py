@@ -2,97 +2,108 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from xsp3ioc.receivers.sparkline import last_bin, spectrum_line
+from xsp3ioc.receivers.sparkline import spectrum_line
+from xsp3ioc.receivers.terminal import console
 from xsp3ioc.receivers.view_data import Snapshot, summed
 from xsp3ioc.receivers.view_watcher import View, Watcher
-from xsp3ioc.receivers.view_words import frame_line, headline, plain, rows, table
+from xsp3ioc.receivers.view_words import RATES, frame_line, headline, plain, rows, table
 
-NARROWEST, WIDEST = 16, 120
-"""Characters of a spectrum."""
 BESIDE = 50
-"""Characters of a line that are beside the spectrum."""
+"""Characters that a table takes beside the spectra; where there are less, each of its cells gets a line."""
+NARROWEST, WIDEST = 16, 120
+"""Characters of a spectrum; there is none where it would have less."""
+ROIS = ("ROI", "channel", "bins", "counts in the latest frame")
 MOST_ROIS = 24
 LOOK = 0.05
 """Seconds between looks whether there is something new."""
+
+Cells = Sequence[Sequence[str]]
 
 
 def render(view: View, accumulated: bool, width: int) -> RenderableType:
     """Return what is known now, `width` characters wide."""
     top = Text(headline(view), style="bold red" if view.trouble else "bold")
-    if view.snapshot is None:
+    snapshot = view.snapshot
+    if snapshot is None:
         return top
-    return Group(top, _rows(view.snapshot), *_channels(view.snapshot, accumulated, width), *_rois(view.snapshot))
+    narrow = width < BESIDE
+    places = min(width - BESIDE, WIDEST)
+    shown = frame_line(snapshot, accumulated)
+    headings: Sequence[str] = RATES
+    channels: Cells = table(snapshot)
+    if places >= NARROWEST:
+        energies = snapshot.energies()[0]
+        shown += f"; {energies[0]:.3g} to {energies[snapshot.last_bin]:.3g} keV, logarithmic"
+        curves = _curves(snapshot, accumulated, places)
+        headings = (*RATES, "")
+        channels = [(*row, one) for row, one in zip([*channels, ("sum", "", "", "")], curves, strict=False)]
+    parts = [_facts(rows(snapshot), narrow), Text(f" {shown}"), _table(headings, channels, narrow)]
+    if rois := _rois(snapshot):
+        parts.append(_table(ROIS, rois[:MOST_ROIS], narrow))
+        if (more := len(rois) - MOST_ROIS) > 0:
+            parts.append(Text(f"and {more} more"))
+    return Group(top, *parts)
 
 
-def _rows(snapshot: Snapshot) -> Table:
+def _facts(facts: Cells, narrow: bool) -> RenderableType:
+    if narrow:
+        return Group(*(Text.assemble((name, "bold"), f" {text}") for name, text in facts))
     grid = Table(show_header=False, box=None)
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
-    for name, text in rows(snapshot):
+    for name, text in facts:
         grid.add_row(name, Text(text))
     return grid
 
 
-def _channels(snapshot: Snapshot, accumulated: bool, width: int) -> Sequence[RenderableType]:
-    counts = snapshot.total if accumulated else snapshot.spectra
-    energies = snapshot.energies()
-    reach = last_bin(snapshot.total) + 1
-    places = min(max(width - BESIDE, NARROWEST), WIDEST)
+def _table(headings: Sequence[str], cells: Cells, narrow: bool) -> RenderableType:
+    if narrow:
+        return Group(*(Text("\n  ".join(map(" ".join, zip(headings, row, strict=True)))) for row in cells))
     grid = Table(box=None)
-    end = f"{energies[0, 0]:.3g} to {energies[0, reach - 1]:.3g} keV, logarithmic"
-    for name, justify in (("channel", "left"), ("input/s", "right"), ("output/s", "right"), ("dead time", "right")):
-        grid.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    grid.add_column(no_wrap=True)
-    for row, spectrum in zip(table(snapshot), counts, strict=True):
-        grid.add_row(*row, Text(spectrum_line(spectrum[:reach], places)))
+    for number, name in enumerate(headings):
+        grid.add_column(name, justify="right" if number else "left", no_wrap=not name)
+    for row in cells:
+        grid.add_row(*map(Text, row))
+    return grid
+
+
+def _curves(snapshot: Snapshot, accumulated: bool, places: int) -> Iterator[str]:
+    """Yield the spectrum of each channel, and their sum if there are several."""
+    counts = snapshot.counts(accumulated)
+    reach = snapshot.last_bin + 1
+    for spectrum in counts:
+        yield spectrum_line(spectrum[:reach], places)
     if len(counts) > 1:
-        total = summed(counts, energies, snapshot.status.enabled)
-        grid.add_row("sum", "", "", "", Text(spectrum_line(np.round(total[:reach]), places)))
-    return Text(f" {frame_line(snapshot, accumulated)}; {end}"), grid
+        total = summed(counts, snapshot.energies(), snapshot.status.enabled)
+        yield spectrum_line(np.round(total[:reach]), places)
 
 
-def _rois(snapshot: Snapshot) -> Sequence[RenderableType]:
-    if not snapshot.rois.rois:
-        return []
-    grid = Table(box=None)
-    for name in ("ROI", "channel", "bins", "counts in the latest frame"):
-        grid.add_column(name, justify="left" if name == "ROI" else "right")
-    for (channel, name, first, bins), total in list(zip(snapshot.rois.rois, snapshot.roi_totals, strict=True))[
-        :MOST_ROIS
-    ]:
-        counted = f"{total:,.0f}" if snapshot.has_frame else "-"
-        grid.add_row(Text(plain(name)), str(channel), f"{first}..{first + bins - 1}", counted)
-    more = len(snapshot.rois.rois) - MOST_ROIS
-    return [grid, Text(f"and {more} more")] if more > 0 else [grid]
-
-
-def _console() -> Console:
-    # Spectra and ROI names on a terminal that knows ASCII only come as question marks.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    return Console(highlight=False)
+def _rois(snapshot: Snapshot) -> Cells:
+    return [
+        (plain(name), str(channel), f"{first}..{first + bins - 1}", f"{total:,.0f}" if snapshot.has_frame else "-")
+        for (channel, name, first, bins), total in zip(snapshot.rois.rois, snapshot.roi_totals, strict=True)
+    ]
 
 
 def print_once(view: View, accumulated: bool) -> None:
     """Print what is known."""
-    console = _console()
-    console.print(render(view, accumulated, console.width))
+    terminal = console()
+    terminal.print(render(view, accumulated, terminal.width))
 
 
 def run(watcher: Watcher, accumulated: bool) -> None:
     """Show it until Ctrl-C: in place on a terminal, one after the other where it goes into a file."""
-    console = _console()
+    terminal = console()
     shown: View | None = None
 
     def await_news() -> View:
@@ -100,12 +111,13 @@ def run(watcher: Watcher, accumulated: bool) -> None:
             time.sleep(LOOK)
         return view
 
-    if not console.is_terminal:
+    if not terminal.is_terminal:
         while True:
             shown = await_news()
-            console.print(render(shown, accumulated, console.width))
+            terminal.print(render(shown, accumulated, terminal.width))
             sys.stdout.flush()
-    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+    # What a low terminal has no room for is not there without a sign.
+    with Live(console=terminal, auto_refresh=False, vertical_overflow="ellipsis") as live:
         while True:
             shown = await_news()
-            live.update(render(shown, accumulated, console.width), refresh=True)
+            live.update(render(shown, accumulated, terminal.width), refresh=True)

@@ -47,7 +47,7 @@ class Watcher:
                 self.view = View(view.endpoint, fetch(self._monitor))
                 seen = time.monotonic()
             except Exception as error:
-                if not isinstance(error, NoAnswerError | UnreadableError):
+                if not isinstance(error, NoAnswerError | UnreadableError) and str(error) != view.trouble:
                     log.exception("The watcher of %s stumbled and goes on", view.endpoint)
                 self.view = View(view.endpoint, view.snapshot, str(error), time.monotonic() - seen)
             self._stopped.wait(self._interval)

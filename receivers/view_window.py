@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from types import FrameType
 from typing import Any
 
-from xsp3ioc.receivers.drawing import INSTALL, NoPictureError
+from xsp3ioc.receivers.drawing import NoPictureError, load_matplotlib
 from xsp3ioc.receivers.view_figure import SIZE, Picture
 from xsp3ioc.receivers.view_watcher import View, Watcher
 
 HINT = "keys: L log or linear, T latest frame or sum since the last erase, A axes that hold everything, Q quit"
+TOOLKITS = ("tkagg", "qtagg")
+"""In this order: Qt ends the whole program where the system lacks one of its libraries."""
 LOOK = 0.1
 """Seconds between looks whether there is something new."""
 
@@ -60,29 +63,40 @@ def open_window(watcher: Watcher, logarithmic: bool, accumulated: bool) -> None:
         interrupted = True
 
     # Toolkits lose the exception that Python would make of it.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
-    try:
-        import matplotlib
-        from matplotlib import pyplot
-    except ImportError:
-        raise NoPictureError(
-            f"no window without matplotlib: {INSTALL} in the source directory; or --text for this terminal"
-        ) from None
-    # These letters are ours.
-    for name in ("keymap.yscale", "keymap.xscale"):
-        matplotlib.rcParams[name] = []
-    try:
-        figure = pyplot.figure(num=f"xsp3-view {watcher.view.endpoint}", figsize=SIZE, dpi=100)
-    except ImportError as error:  # of the backend that MPLBACKEND asks for
-        raise NoPictureError(f"no window can be opened: {error}") from None
-    if figure.canvas.required_interactive_framework is None:
-        raise NoPictureError(
-            "no window can be opened: there is no display, or neither Tk nor Qt (python3-tk, or pip install PySide6); "
-            "--text shows it in this terminal, --output FILE.png saves a picture"
-        )
+    figure = _figure(f"xsp3-view {watcher.view.endpoint}")
     Window(figure, watcher, logarithmic, accumulated).refresh()
+    from matplotlib import pyplot
+
     closing = figure.canvas.new_timer(interval=round(1000 * LOOK))
     closing.add_callback(lambda: pyplot.close(figure) if interrupted else None)
     closing.start()
     pyplot.show()
+
+
+def _figure(title: str) -> Any:
+    """Return a figure in a window; NoPictureError if there can be none."""
+    matplotlib = load_matplotlib()
+    from matplotlib import pyplot
+
+    # These letters are ours.
+    for name in ("keymap.yscale", "keymap.xscale"):
+        matplotlib.rcParams[name] = []
+    reasons = []
+    chosen = os.environ.get("MPLBACKEND")
+    for toolkit in (chosen,) if chosen else TOOLKITS:
+        try:
+            pyplot.switch_backend(toolkit)
+            figure = pyplot.figure(num=title, figsize=SIZE, dpi=100)
+        except Exception as error:  # each has its own kind
+            reasons.append(str(error))
+            continue
+        if figure.canvas.required_interactive_framework:
+            return figure
+        reasons.append(f"MPLBACKEND is {toolkit}, which draws without windows")
+    why = " ".join("; ".join(reasons).split())
+    raise NoPictureError(
+        "no window can be opened: it needs a display, and Tk or Qt (python3-tk, or pip install PySide6); --text shows "
+        f"it in this terminal, --output FILE.png saves a picture ({why})"
+    )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 
-from xsp3ioc.receivers.view_data import Snapshot
+from xsp3ioc.receivers.durations import duration
+from xsp3ioc.receivers.view_data import Snapshot, Status
 from xsp3ioc.receivers.view_watcher import View
 
 BAR = 20
 """Characters of a progress bar."""
+RATES = ("channel", "input/s", "output/s", "dead time")
+"""Headings of `table`."""
 MOST = 300
 """Characters of a text of the server's."""
 
@@ -19,9 +22,9 @@ def headline(view: View) -> str:
     if snapshot is None:
         if not view.trouble:
             return f"asking {view.endpoint} ..."
-        return f"{plain(view.trouble)}, asking again (for {view.seconds:.0f} s)"
+        return f"{plain(view.trouble)}, asking again (for {duration(view.seconds)})"
     if view.trouble:
-        return f"{plain(view.trouble)} for {view.seconds:.0f} s; shown is what was at {clock(snapshot.at)}"
+        return f"{plain(view.trouble)} for {duration(view.seconds)}; shown is what was at {clock(snapshot.at)}"
     status = snapshot.status
     simulated = ", simulated" if status.simulated and "emulated" not in status.model else ""
     return f"{plain(status.model)}{simulated}: {plain(status.state)}"
@@ -45,15 +48,19 @@ def rows(snapshot: Snapshot) -> list[tuple[str, str]]:
     return [
         ("message", plain(status.status_message)),
         ("series", progress(snapshot)),
-        ("frames", f"{status.frame_rate:,.5g}/s, {status.exposure_time:g} s each"),
+        ("frames", f"{_rate(status.frame_rate)}/s, {status.exposure_time:g} s each"),
         ("acquired", f"{status.frames_acquired:,}"),
         ("streamed", f"{status.frames_streamed:,}"),
         ("written", f"{status.frames_written:,}"),
         ("missing", f"{status.frames_missing:,}"),
-        ("headroom", f"{status.ring_headroom:g} %, lasts {status.seconds_to_overrun:,.4g} s"),
+        ("headroom", f"{status.ring_headroom:g} %, lasts {duration(status.seconds_to_overrun)}"),
         ("readers", f"{status.subscribers} of the data stream"),
-        ("file", file(snapshot)),
+        ("file", file(status)),
     ]
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def progress(snapshot: Snapshot) -> str:
@@ -66,9 +73,8 @@ def progress(snapshot: Snapshot) -> str:
     return f"{'█' * done}{'░' * (BAR - done)} {status.frames_read:,} of {status.frames_asked:,}"
 
 
-def file(snapshot: Snapshot) -> str:
+def file(status: Status) -> str:
     """Return the file's name, and what is with it."""
-    status = snapshot.status
     name = plain(status.full_file_name) if status.full_file_name else "none yet"
     if status.capture:
         return f"{name} (open, {status.captured:,} frames)"
@@ -76,7 +82,7 @@ def file(snapshot: Snapshot) -> str:
 
 
 def table(snapshot: Snapshot) -> list[tuple[str, str, str, str]]:
-    """Return channel, input and output rate (1/s) and dead time of each channel; no numbers before the first frame."""
+    """Return the `RATES` of each channel in the latest frame; no numbers before the first."""
     rates = snapshot.rates
     found = []
     for channel, use in enumerate(snapshot.status.enabled):
@@ -99,8 +105,9 @@ def plain(text: str) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Return a time of the day here, from s since 1970."""
+    """Return a time of the day here, from s since 1970; with the date if that is not today's."""
     try:
-        return time.strftime("%H:%M:%S", time.localtime(seconds))
+        then = time.localtime(seconds)
+        return time.strftime("%H:%M:%S" if then[:3] == time.localtime()[:3] else "%Y-%m-%d %H:%M:%S", then)
     except (OverflowError, ValueError, OSError):  # no time
         return "?"

@@ -19,6 +19,7 @@ import time  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+from xsp3ioc.receivers.addresses import DATA_PORT, add_address  # noqa: E402
 from xsp3ioc.receivers.durability import Durability  # noqa: E402
 from xsp3ioc.receivers.facts import HDF5  # noqa: E402
 from xsp3ioc.receivers.nexus import abandoned  # noqa: E402
@@ -44,7 +45,7 @@ TICK = 0.1
 def main(arguments: list[str] | None = None) -> int:
     """Run `xsp3-write`; return the exit code."""
     parser = argparse.ArgumentParser(prog="xsp3-write", description="Write the detector's stream to NeXus/HDF5 files.")
-    parser.add_argument("--connect", default="tcp://127.0.0.1:9999", metavar="ADDRESS", help="the server's data socket")
+    add_address(parser, "--connect", "data", DATA_PORT)
     parser.add_argument("--name", default=f"xsp3-write-{os.getpid()}", help="how the server shall call this writer")
     parser.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="where files may be written")
     parser.add_argument(
@@ -169,7 +170,7 @@ def _program(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
     except ValueError as error:
         parser.error(str(error))
     with receiver:
-        print(f"xsp3-write: writes what {options.connect} sends, as soon as it is there", file=sys.stderr, flush=True)
+        print(f"xsp3-write: writes what {receiver.endpoint} sends, as soon as it is there", file=sys.stderr, flush=True)
         try:
             record(receiver, recording, stop.is_set, joining=True)
         except RefusedError as error:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from xsp3ioc import __version__
-from xsp3ioc.exit_codes import INTERRUPTED
+from xsp3ioc.receivers.terminal import INTERRUPTED, drop_output
 
 if TYPE_CHECKING:
     from xsp3ioc.configuration import Configuration
@@ -115,20 +115,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED if arguments and arguments[0] in COMMANDS else 0
     except BrokenPipeError:
         # Whoever read our output has enough (head, less).
-        _drop_output()
+        drop_output()
         return 0
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         # Commands say themselves what becomes of their files.
-        _drop_output()
+        drop_output()
         sys.stderr.write(f"xsp3ioc: the output cannot be written: {error.strerror}\n")
         return CUT_SHORT
-
-
-def _drop_output() -> None:
-    """Throw away what is left to be said: it must not fail at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: list[str]) -> int:

@@ -20,12 +20,12 @@ from rich.table import Table
 
 from xsp3ioc.demo_client import Client, ClientError, PutCallback
 from xsp3ioc.demo_server import EmulatedServer, ServerError
-from xsp3ioc.exit_codes import INTERRUPTED
 from xsp3ioc.picture import save_picture
 from xsp3ioc.receivers import rates
 from xsp3ioc.receivers.drawing import NoPictureError
 from xsp3ioc.receivers.summary import FileSummary, summarize
 from xsp3ioc.receivers.tally import Tally
+from xsp3ioc.receivers.terminal import INTERRUPTED
 from xsp3ioc.stream.formulas import dead_time_factors
 
 SUBSCRIBER = "demo"

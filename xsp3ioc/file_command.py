@@ -17,8 +17,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.text import Text
 
 from xsp3ioc import __version__
-from xsp3ioc.exit_codes import INTERRUPTED
 from xsp3ioc.hardware_report import plain
+from xsp3ioc.receivers import terminal
+from xsp3ioc.receivers.terminal import INTERRUPTED
 
 EXIT_OK, EXIT_WRONG, EXIT_UNREADABLE = 0, 1, 2
 
@@ -48,14 +49,14 @@ def complain(name: str, text: object) -> None:
 
 def console(stderr: bool = False) -> Console:
     """Return the terminal; what does not fit is not cut off where it goes into a file."""
-    return Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty(), stderr=stderr)
+    return terminal.console(markup=False, soft_wrap=not sys.stdout.isatty(), stderr=stderr)
 
 
 @contextlib.contextmanager
 def progress(label: str = "") -> Iterator[Callable[..., None]]:
     """Yield what takes how much of how much is done, and of what: bars on stderr meanwhile, if it is a terminal."""
     columns = TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.percentage:3.0f} %")
-    shown = Console(stderr=True)
+    shown = terminal.console(stderr=True)
     with Progress(
         *columns, TimeRemainingColumn(), console=shown, transient=True, disable=not shown.is_terminal
     ) as bar:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from datetime import datetime
@@ -13,7 +12,7 @@ import msgspec
 import numpy as np
 
 from xsp3ioc.ca_reader import Reader, ReadError
-from xsp3ioc.receivers.monitor import DEFAULT, NoAnswerError, ask
+from xsp3ioc.server_command import ask, make_parser
 
 SHOWN = 8
 """Elements of an array."""
@@ -29,18 +28,15 @@ class Place(msgspec.Struct, tag="address", tag_field="htype"):
 
 def main(arguments: list[str]) -> int:
     """Run `xsp3ioc get`; return the exit code: 1 if there is no server, or one of the PVs is not there."""
-    parser = argparse.ArgumentParser(prog="xsp3ioc get", description="Show all about PVs of a running server.")
+    parser = make_parser("get", "Show all about PVs of a running server.")
     parser.add_argument("pv", nargs="+", metavar="PV", help="name, with or without macros P and R; a field too (X.EGU)")
-    parser.add_argument("--monitor", default=DEFAULT, metavar="ADDRESS", help="its monitor socket (%(default)s)")
     options = parser.parse_args(arguments)
+    place = ask(parser, options, "address", Place)
     try:
-        place = msgspec.json.decode(ask(options.monitor, "address")[0], type=Place)
         return _show(options.pv, place, _host(options.monitor))
-    except msgspec.MsgspecError:  # a ValueError too, most of the time
-        sys.stderr.write(f"xsp3ioc get: {options.monitor} answers, but not as a server of this version does\n")
-    except (NoAnswerError, ReadError, ValueError) as error:
+    except ReadError as error:
         sys.stderr.write(f"xsp3ioc get: {error}\n")
-    return 1
+        return 1
 
 
 def _host(monitor: str) -> str:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from xsp3ioc.file_command import EXIT_OK, EXIT_UNREADABLE, complain, console, counted, progress, run, write_json
 from xsp3ioc.hardware_report import plain
+from xsp3ioc.receivers.durations import duration
 from xsp3ioc.receivers.sparkline import curve_line, last_bin, spectrum_line
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _show(found: Contents, out: Console, with_spectra: bool) -> None:
         out.print()
         for line in _spectra(found):
             out.print(line, soft_wrap=True)
-    if _duration(found) >= LONG:
+    if _lasted(found) >= LONG:
         out.print()
         for line in _rates(found):
             out.print(line, soft_wrap=True)
@@ -116,7 +117,7 @@ def _facts(found: Contents) -> Iterator[tuple[str, str]]:
         yield "title", facts["title"]
     yield "layout", f"{found.layout}, {found.state}"
     if start := facts.get("start"):
-        lasted = f"; {_span(_duration(found))}" if _duration(found) else ""
+        lasted = f"; {duration(_lasted(found))}" if _lasted(found) else ""
         yield "begun", f"{start}{lasted}"
     if found.end_time:
         yield "closed", found.end_time
@@ -221,7 +222,7 @@ def _rates(found: Contents) -> Iterator[Text]:
     for channel in range(found.channels):
         curve, highest = curve_line(rates[:, channel]), float(np.nanmax(rates[:, channel], initial=0.0))
         yield Text.assemble(f"{channel + 1:>{number}} ", (curve, "cyan"), (f" {highest:,.0f} cps at most", "dim"))
-    label = _span(_duration(found))
+    label = duration(_lasted(found))
     yield Text(f"{'':{number}} 0{label:>{len(rates) - 1}}", style="dim")
 
 
@@ -239,7 +240,7 @@ def _series(found: Contents) -> Table:
     return table
 
 
-def _duration(found: Contents) -> float:
+def _lasted(found: Contents) -> float:
     """Seconds from the begin of the file to its last frame; 0 if that is not known."""
     try:
         start = datetime.fromisoformat(found.facts.get("start", "")).timestamp()
@@ -247,13 +248,6 @@ def _duration(found: Contents) -> float:
         return 0.0
     ends = [one["ended"] for one in found.series if one["ended"]]
     return max(0.0, ends[-1] - start) if ends and found.series_count == len(found.series) else 0.0
-
-
-def _span(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    hours, minutes = divmod(round(seconds) // 60, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {round(seconds) % 60:02} s"
 
 
 def _time(seconds: float) -> str:

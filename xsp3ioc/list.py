@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 import msgspec
 
-from xsp3ioc.receivers.monitor import DEFAULT, NoAnswerError, ask
 from xsp3ioc.records import Line
+from xsp3ioc.server_command import ask, make_parser
 
 FORMATS = ("dbl", "table", "tsv")
 PATIENCE = 15.0
@@ -25,23 +24,15 @@ class Lines(msgspec.Struct, tag="records", tag_field="htype"):
 
 def main(arguments: list[str]) -> int:
     """Run `xsp3ioc list`; return the exit code: 1 if nobody answers, or no PV is meant."""
-    parser = argparse.ArgumentParser(prog="xsp3ioc list", description="List the PVs of a running server.")
+    parser = make_parser("list", "List the PVs of a running server.")
     parser.add_argument(
         "pattern", nargs="?", default="*", help="part of the names, or a pattern with * and ? for the whole name"
     )
-    parser.add_argument("--monitor", default=DEFAULT, metavar="ADDRESS", help="its monitor socket (%(default)s)")
     parser.add_argument(
         "--format", choices=FORMATS, default="table", help="names, a table (default), or all columns with tabs"
     )
     options = parser.parse_args(arguments)
-    try:
-        lines = msgspec.json.decode(ask(options.monitor, "records", PATIENCE)[0], type=Lines).lines
-    except msgspec.MsgspecError:  # a ValueError too, most of the time
-        sys.stderr.write(f"xsp3ioc list: {options.monitor} answers, but not as a server of this version does\n")
-        return 1
-    except (NoAnswerError, ValueError) as error:
-        sys.stderr.write(f"xsp3ioc list: {error}\n")
-        return 1
+    lines = ask(parser, options, "records", Lines, PATIENCE).lines
     meant = [line for line in lines if _matches(line.name, options.pattern)]
     write_lines(meant, options.format)
     if not meant:

@@ -132,6 +132,12 @@ def test_a_spectrum_and_an_alarm(start_server, tmp_path):
     assert re.fullmatch(r"(\d+ ){8}\.\.\. \(4096 values\)", spectrum["value"])
 
 
+@pytest.mark.parametrize("command", [["status"], ["list"], ["get", "NumImages"]])
+def test_an_address_as_people_write_it(braced, tmp_path, command):
+    result = xsp3ioc(*command, "--monitor", braced.monitor.removeprefix("tcp://"), cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_no_such_pv(braced, tmp_path):
     result = xsp3ioc("get", "--monitor", braced.monitor, "NumImages", "NumImage", cwd=tmp_path)
     assert result.returncode == 1

@@ -5,6 +5,7 @@ import sys
 import pytest
 from receivers_feed import Feed, end, frames, header
 
+from xsp3ioc.receivers.printer import main
 from xsp3ioc.stream.messages import Credit, Refused
 
 
@@ -18,9 +19,10 @@ def feed():
 def start(feed):
     printers = []
 
-    def start(*arguments):
-        command = [sys.executable, "-m", "xsp3ioc.receivers.printer", "--connect", feed.endpoint, *arguments]
-        printers.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    def start(*arguments, stdout=subprocess.PIPE):
+        place = feed.endpoint.removeprefix("tcp://")
+        command = [sys.executable, "-m", "xsp3ioc.receivers.printer", "--connect", place, *arguments]
+        printers.append(subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True))
         feed.hello()
         return printers[-1]
 
@@ -48,13 +50,37 @@ def test_missing_frames_are_named_and_change_the_exit_code(feed, start):
     assert printer.returncode == 1
 
 
-def test_ctrl_c_ends_it(feed, start):
-    printer = start()
+@pytest.mark.parametrize(("arguments", "code"), [([], 0), (["--count", "1"], 130)])
+def test_ctrl_c_ends_it(feed, start, arguments, code):
+    printer = start(*arguments)
     feed.send(header(), *(frames(k, 1) for k in range(16)))
     feed.wait(Credit)
     printer.send_signal(signal.SIGINT)
     assert printer.communicate(timeout=10)[1] == ""
-    assert printer.returncode == 0
+    assert printer.returncode == code
+
+
+def test_who_reads_it_has_enough(feed, start):
+    printer = start()
+    printer.stdout.close()
+    feed.send(header())
+    assert (printer.wait(10), printer.stderr.read()) == (0, "")
+
+
+def test_there_is_no_room_for_it(feed, start):
+    with open("/dev/full", "w") as full:
+        printer = start(stdout=full)
+    feed.send(header())
+    assert printer.wait(10) == 1
+    assert printer.stderr.read() == "xsp3-print: standard output: no space left on device\n"
+
+
+@pytest.mark.parametrize("count", ["-1", "x", "1.5"])
+def test_a_count_that_is_none(count, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--count", count])
+    assert stopped.value.code == 2
+    assert "how many series, 0 for all" in capsys.readouterr().err
 
 
 def test_a_refusal_ends_it(feed, start):

@@ -181,11 +181,6 @@ def test_what_was_sent_before_the_server_went_still_comes(tmp_path):
         assert kinds == [Header, Block, SeriesEnd, CaptureEnd]
 
 
-def test_an_address_that_is_none():
-    with pytest.raises(ValueError, match="nonsense is not an address"):
-        Receiver("nonsense", "me")
-
-
 def test_without_a_server_nothing_is_sent(tmp_path):
     with Receiver(f"ipc://{tmp_path}/nobody", "me") as receiver:
         receiver._socket.setsockopt(zmq.SNDTIMEO, 10)

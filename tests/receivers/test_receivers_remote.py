@@ -188,7 +188,7 @@ def test_it_does_not_claim_to_be_the_servers_writer(feed, writer):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--root", "/no/such/directory"], ["--template", "no number"], ["--template", "../%d"], ["--connect", "nonsense"]],
+    [["--root", "/no/such/directory"], ["--template", "no number"], ["--template", "../%d"], ["--connect", "host:x"]],
 )
 def test_wrong_arguments_are_named(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import gc
+import io
+import itertools
 import json
 import os
 import shutil
@@ -16,16 +20,22 @@ import matplotlib.image
 import numpy as np
 import pytest
 import zmq
+from matplotlib.text import Text
+from msgspec import structs
+from rich.console import Console
 from server_process import ServerProcess, free_port
 from system_rig import Rig
 
+from xsp3ioc.receivers import monitor
 from xsp3ioc.receivers.drawing import new_figure
-from xsp3ioc.receivers.monitor import Monitor, address
+from xsp3ioc.receivers.monitor import Monitor
 from xsp3ioc.receivers.view import main
 from xsp3ioc.receivers.view_data import fetch, summed
 from xsp3ioc.receivers.view_figure import SIZE, Picture
+from xsp3ioc.receivers.view_text import render
 from xsp3ioc.receivers.view_watcher import View, Watcher
 from xsp3ioc.receivers.view_window import Window
+from xsp3ioc.receivers.view_words import table
 
 WHITE = 0.999
 
@@ -42,11 +52,11 @@ def start_view(tmp_path):
     """Start `xsp3-view`; all end with the test."""
     started = []
 
-    def start(*arguments):
+    def start(*arguments, stdout=subprocess.PIPE, **environment):
         process = subprocess.Popen(
             [sys.executable, "-m", "xsp3ioc.receivers.view", *map(str, arguments)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-            env=os.environ | {"COLUMNS": "120", "MPLBACKEND": ""},
+            stdout=stdout, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+            env=os.environ | {"COLUMNS": "120", "MPLBACKEND": ""} | environment,
         )  # fmt: skip
         started.append(process)
         return process
@@ -95,6 +105,16 @@ def test_a_terminal_that_knows_ascii_only(rig):
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, b"")
     assert "acquired" in done.stdout.decode("ascii")
+
+
+@pytest.mark.parametrize("columns", ["0", "9"])
+def test_a_terminal_of_an_unlikely_size(rig, columns):
+    done = subprocess.run(
+        [sys.executable, "-m", "xsp3ioc.receivers.view", "--connect", rig.server.monitor, "--once", "--text"],
+        capture_output=True, text=True, timeout=60, env=os.environ | {"COLUMNS": columns, "LINES": "0"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "acquired" in done.stdout
 
 
 def test_spectra_are_in_the_picture(rig, tmp_path, capsys):
@@ -148,6 +168,126 @@ def test_energies_follow_the_calibration(rig):
         np.testing.assert_array_equal(only, snapshot.spectra[0])
     finally:
         rig.ca.set(C1__EnergyOffset=0, C2__EnergySlope=10)
+
+
+def text_of(snapshot, width):
+    terminal = Console(width=width, file=io.StringIO())
+    terminal.print(render(View("x", snapshot), False, width))
+    return terminal.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [9, 20, 49, 50, 65, 66, 80, 300])
+def test_all_is_to_be_read_however_narrow_the_terminal_is(rig, width):
+    rois = ((1, "Mn K alpha and more", 570, 40), (2, "x", 0, 4096))
+    snapshot = changed(snapshot_of(rig), rois=rois, frame_rate=1_234_567.0, seconds_to_overrun=20_480.0)
+    shown = text_of(snapshot, width)
+    assert max(map(len, shown.splitlines())) <= width
+    assert "…" not in shown
+    together = "".join(shown.split())
+    for name, rate, counted, dead in table(snapshot):
+        assert all("".join(one.split()) in together for one in (name, rate, counted, dead))
+    for said in ("570..609", "MnKalphaandmore", "1,234,567/s", "lasts5h41min"):
+        # Where a column is folded, lines of its neighbours are in between.
+        assert said in together or width in range(50, 66)
+    assert ("logarithmic" in shown) == ("sum" in shown) == (width >= 66)
+
+
+def changed(snapshot, **changes):
+    """A snapshot with other values, wherever they belong."""
+    if (rois := changes.get("rois")) is not None:
+        changes = changes | {"rois": structs.replace(snapshot.rois, rois=[*rois]), "roi_totals": np.ones(len(rois))}
+    for part in ("status", "image", "rates"):
+        inner = getattr(snapshot, part)
+        own = {name: changes.pop(name) for name in [*changes] if name in inner.__struct_fields__}
+        snapshot = dataclasses.replace(snapshot, **{part: structs.replace(inner, **own)})
+    return dataclasses.replace(snapshot, **changes)
+
+
+NOTHING, MOST = np.zeros((4, 4096), np.uint32), np.full((4, 4096), 2**32 - 1, np.uint32)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"energy_offset": [-1e6] * 4}, {"energy_offset": [1e300, 0.0, 0.0, 0.0]}, {"energy_slope": [1e-3] * 4},
+        {"energy_slope": [1e-300, 1e-3, 10.0, 1e6]}, {"exposure_time": 0.0, "frame_rate": 0.0},
+        {"frames_asked": -3, "frames_read": -3}, {"frames_asked": 1, "frames_read": 10**18},
+        {"seconds_to_overrun": 1e300}, {"dead_time": [100.0] * 4, "input_rate": [1e300] * 4}, {"enabled": [False] * 4},
+        {"rois": [(1, "beyond", 4000, 5000)]}, {"rois": [(1, "empty", 0, 0)]}, {"rois": [(1, "$\\frac{", 1, 2)]},
+        {"rois": [(1 + k % 4, f"roi number {k}", 10 * k, 30) for k in range(128)]},
+        {"spectra": NOTHING, "total": NOTHING}, {"total": NOTHING, "total_frames": 0}, {"spectra": MOST, "total": MOST},
+        {"spectra": MOST[:, :3], "total": MOST[:, :3], "size_x": 3}, {"time": 1e300, "frame": -1},
+        {"status_message": "\x1b[31m\n" * 300, "full_file_name": "/" + "x" * 4000, "model": "\u202e"},
+    ],
+    ids=range(20),
+)  # fmt: skip
+@pytest.mark.parametrize(("logarithmic", "accumulated"), [(True, False), (False, True)])
+def test_odd_values(rig, odd, logarithmic, accumulated):
+    usual = snapshot_of(rig)
+    picture = Picture(new_figure(figsize=SIZE), logarithmic, accumulated)
+    for snapshot in (changed(usual, **odd), usual):  # warnings are errors here
+        picture.show(View("x", snapshot))
+        picture.figure.canvas.draw()
+        assert "nan" not in text_of(snapshot, 100)
+    low, high = picture.figure.axes[0].get_xlim()
+    assert low == 0
+
+
+def drawn_texts(picture):
+    """Every text that is to be seen, and its place on the figure, in dots."""
+    canvas = picture.figure.canvas
+    canvas.draw()
+    texts = [one for one in picture.figure.findobj(Text) if one.get_text().strip() and one.get_visible()]
+    return [(one.get_text(), one.get_window_extent(canvas.get_renderer())) for one in texts]
+
+
+@pytest.mark.parametrize("channels", [1, 4, 16])
+def test_nothing_overlaps(rig, channels):
+    usual = snapshot_of(rig)
+    lists = ("enabled", "energy_offset", "energy_slope"), ("dead_time", "input_rate", "output_rate")
+    settings, rates = (
+        {name: getattr(part, name)[:1] * channels for name in names}
+        for part, names in zip((usual.status, usual.rates), lists, strict=True)
+    )
+    snapshot = changed(
+        usual, **settings, **rates, channels=channels, spectra=np.repeat(usual.spectra[:1], channels, 0),
+        total=np.repeat(usual.total[:1], channels, 0), status_message="a long message " * 30,
+        full_file_name="/data/visitors/" + "a_long_name/" * 30 + "scan.h5",
+        rois=[(1, f"line {k}", 25 * k, 20) for k in range(100)],
+    )  # fmt: skip
+    picture = Picture(new_figure(figsize=SIZE))
+    picture.show(View("tcp://127.0.0.1:9998", snapshot))
+    texts = drawn_texts(picture)
+    assert any("scan.h5" in "".join(text.split()) for text, _ in texts)
+    assert any("sum of" in text for text, _ in texts) == (channels > 1)
+    names = [place for text, place in texts if text.startswith("line ")]
+    assert len(names) > 10
+    axes = picture.figure.axes[0].get_window_extent()
+    assert all(axes.x0 <= place.x0 and place.x1 <= axes.x1 for place in names)
+    # The marks of the lines stand in the place that their texts leave free.
+    texts = [(text, place) for text, place in texts if text != "━"]
+    for (one, here), (other, there) in itertools.combinations(texts, 2):
+        width = min(here.x1, there.x1) - max(here.x0, there.x0)
+        height = min(here.y1, there.y1) - max(here.y0, there.y0)
+        assert width < 1 or height < 4, (one, other)
+
+
+def test_before_there_is_a_server():
+    picture = Picture(new_figure(figsize=SIZE))
+    picture.show(View("x", None, "nobody answers at x", 200.0))
+    texts = [text for text, _ in drawn_texts(picture)]
+    assert texts == ["nobody answers at x, asking again (for 3 min 20 s)", "no server yet"]
+
+
+def test_what_is_old_is_pale_and_says_of_when_it_is(rig):
+    picture = Picture(new_figure(figsize=SIZE))
+    snapshot = dataclasses.replace(snapshot_of(rig), at=1_700_000_000)
+    for trouble in ("nobody answers", ""):
+        picture.show(View("x", snapshot, trouble, 300_000.0))
+        lines = picture.figure.axes[0].lines
+        assert {line.get_alpha() for line in lines} == ({0.35} if trouble else {None})
+        said = picture.figure.texts[0].get_text()
+        assert ("for 3 days 11 h; shown is what was at 2023-11-1" in said) == bool(trouble)
 
 
 class Canned:
@@ -217,23 +357,15 @@ def test_nobody_there(capsys, tmp_path):
         (["--output", "x.png", "--text"], "one of them"),
         (["--interval", "0"], "0.05 or more"),
         (["--interval", "nan"], "0.05 or more"),
-        (["--connect", "host:port", "--text"], "not an address like tcp://127.0.0.1:9998"),
-        (["--connect", "tcp://host", "--text"], "not an address like tcp://127.0.0.1:9998"),
-        (["--connect", "", "--text"], "an address is like tcp://127.0.0.1:9998"),
+        (["--output", ""], "'': pictures are .png, .svg, .pdf"),
     ],
-    ids=range(8),
+    ids=range(6),
 )
 def test_wrong_arguments_are_named(arguments, said, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
     assert said in capsys.readouterr().err.splitlines()[-1]
-
-
-def test_addresses():
-    assert address("b316a") == "tcp://b316a:9998"
-    assert address("10.1.2.3:7") == "tcp://10.1.2.3:7"
-    assert address("ipc:///tmp/x") == "ipc:///tmp/x"
 
 
 def test_a_picture_that_cannot_be_written(rig, capsys, tmp_path):
@@ -283,8 +415,9 @@ def replaced(rig, request, change):
         ("image", {"type": "object"}), ("sum", {"type": "uint32"}), ("status", {"channels": 0}),
         ("status", {"energy_slope": [0.0] * 4}), ("status", {"energy_slope": [10.0]}), ("roi", {"rois": []}),
         ("roi", {"rois": [[9, "x", 1, 1]]}), ("scalers", {"dead_time": [None] * 4}),
+        ("status", {"energy_slope": [1e308] * 4}), ("status", {"energy_slope": [-10.0] * 4}),
     ],
-    ids=range(11),
+    ids=range(13),
 )  # fmt: skip
 def test_nothing_is_believed_that_cannot_be(rig, request_, change):
     with pytest.raises(ValueError, match="not as a server of this version does"):
@@ -345,15 +478,66 @@ def test_a_picture_follows_another_server(rig, start_server):
     assert len(figure.axes[0].lines) == 13
 
 
-def test_without_a_display(start_view, rig):
-    environment = {name: os.environ.pop(name, None) for name in ("DISPLAY", "WAYLAND_DISPLAY")}
-    try:
-        _, error = start_view("--connect", rig.server.monitor).communicate(timeout=60)
-    finally:
-        os.environ.update({name: value for name, value in environment.items() if value is not None})
-    assert len(error.splitlines()) == 1
-    assert "no window can be opened" in error
-    assert "--text" in error
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        ("", ("no window can be opened", "--text", "--output", "headless")),
+        ("agg", ("no window can be opened", "--text", "MPLBACKEND is agg")),
+        ("nonsense", ("matplotlib does not start", "'nonsense'")),
+    ],
+)
+def test_without_a_window(start_view, rig, monkeypatch, backend, said):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    window = start_view("--connect", rig.server.monitor, MPLBACKEND=backend)
+    _, error = window.communicate(timeout=60)
+    assert (window.returncode, len(error.splitlines())) == (1, 1)
+    assert all(one in error for one in said)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_terminal_gets_its_cursor_back(start_view, rig, signum):
+    ours, its = os.openpty()
+    shown = start_view("--connect", rig.server.monitor, "--text", stdout=its, TERM="xterm", LINES="60")
+    os.close(its)
+    seen = b""
+    while b"acquired" not in seen:
+        seen += os.read(ours, 4096)
+    assert b"\x1b[?25l" in seen
+    shown.send_signal(signum)
+    with contextlib.suppress(OSError):  # the end of it
+        while part := os.read(ours, 4096):
+            seen += part
+    os.close(ours)
+    assert (shown.wait(10), shown.stderr.read()) == (0, "")
+    assert b"\x1b[?25h" in seen
+
+
+def test_interrupted_before_it_was_done(start_view):
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as mute:
+        port = mute.bind_to_random_port("tcp://127.0.0.1")
+        shown = start_view("--connect", f"127.0.0.1:{port}", "--once", "--text")
+        assert mute.recv_multipart()[-1] == b"status"
+        shown.send_signal(signal.SIGINT)
+        assert (shown.wait(10), *shown.communicate()) == (130, "", "")
+
+
+def test_standard_output_has_no_room(start_view, rig):
+    with open("/dev/full", "w") as full:
+        shown = start_view("--connect", rig.server.monitor, "--once", "--text", stdout=full)
+    assert shown.wait(60) == 1
+    assert shown.stderr.read() == "xsp3-view: standard output: no space left on device\n"
+
+
+def test_asking_for_days_leaves_nothing_behind(monkeypatch):
+    monkeypatch.setattr(monitor, "CONNECT", 0.01)
+    with Monitor(f"127.0.0.1:{free_port()}") as asked:
+        counts = []
+        for _ in range(60):
+            with pytest.raises(monitor.NoAnswerError):
+                asked.ask("status", 0.01)
+            counts.append(len(os.listdir("/proc/self/fd")))
+    assert max(counts[10:]) <= max(counts[:10]) + 2
 
 
 @pytest.mark.skipif(not shutil.which("Xvfb"), reason="no virtual display")
