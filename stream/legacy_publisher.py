@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from xsp3ioc.stream.legacy_images import END, LegacyImages, Pieces
 from xsp3ioc.stream.messages import Block, Header
@@ -17,6 +18,7 @@ WAITING_BYTES = 256 << 20
 """Spectra that wait for a subscriber before it loses frames; copies, so that the pool is not held."""
 LEAST_WAITING = 64
 """Frames that may wait, however large they are."""
+COMINGS = "inproc://connections"
 FULL = "a subscriber is slower than the detector, its frames are lost"
 
 
@@ -42,10 +44,18 @@ class LegacyPublisher(SideSocket):
             zmq.XPUB, endpoint, "--legacy-port", on_drop, SNDHWM=waiting, XPUB_MANUAL=1, XPUB_NODROP=1
         )
         self._images: LegacyImages | None = None
-        self._wanted = False
-        """Somebody has subscribed since the server started."""
+        self._connected: set[int] = set()
+        """Numbers of the connections that there are."""
         self.subscribers = 0
         """Those who take everything, as far as is known: anybody may tell of one who has left."""
+
+    def _open_more(self) -> list[zmq.Socket[Any]]:
+        # Of its subscribers anybody may say that they have left; of its connections only the socket itself.
+        self._comings = self._context.socket(zmq.PAIR)
+        self._comings.setsockopt(zmq.RCVHWM, 0)  # at its mark the socket itself would stand still
+        self._socket.monitor(COMINGS, zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+        self._comings.connect(COMINGS)
+        return [self._comings]
 
     def _look(self, readable: bool) -> None:
         with contextlib.suppress(zmq.Again):
@@ -55,8 +65,12 @@ class LegacyPublisher(SideSocket):
                 # says whose turn it is with each part that it gives, be it a stranger's: after every one, then, and
                 # for everything, which a SUB that wants less sorts out by itself.
                 self._socket.setsockopt(zmq.SUBSCRIBE, b"")
-                self._wanted = self._wanted or message[:1] == b"\x01"
                 self.subscribers = max(0, self.subscribers + {b"\x01": 1, b"\x00": -1}.get(message, 0))
+        with contextlib.suppress(zmq.Again):  # behind those who have subscribed: all of them have come
+            while True:
+                event = recv_monitor_message(self._comings, zmq.DONTWAIT)
+                change = self._connected.add if event["event"] == zmq.EVENT_ACCEPTED else self._connected.discard
+                change(event["value"])
 
     def _begin(self, header: Header) -> None:
         self._images = LegacyImages(header)
@@ -64,7 +78,7 @@ class LegacyPublisher(SideSocket):
 
     def _frames(self, block: Block) -> None:
         self._look(True)
-        if self._images is None or not self._wanted:
+        if self._images is None or not self._connected:
             return  # nobody to lose them
         lost = 0
         for pieces in self._images.frames(block):

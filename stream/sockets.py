@@ -21,7 +21,7 @@ from xsp3ioc.stream.messages import NONE, Block, Credit, FromReceiver, Hello, Me
 from xsp3ioc.stream.orders import Report
 from xsp3ioc.stream.packing import Packer
 from xsp3ioc.stream.pool import Pool
-from xsp3ioc.stream.strangers import Strangers, newcomer, understand
+from xsp3ioc.stream.strangers import WAY, Strangers, newcomer, understand
 from xsp3ioc.stream.subscriber import MOST_CREDIT, Audience, Item, Subscriber
 from xsp3ioc.stream.subscribers import Subscribers
 
@@ -55,6 +55,7 @@ class ServedSocket(ABC):
         for name, value in socket_options.items():
             self._socket.setsockopt(getattr(zmq, name), value)
         self._gate = Gate(self._context, self._socket, curve) if curve is not None else None
+        self._looked_at = [self._socket, *self._open_more()]
         for endpoint in endpoints:
             if curve is not None and endpoint.startswith("tcp:"):
                 curve.protect(self._socket)
@@ -79,6 +80,10 @@ class ServedSocket(ABC):
         self._wake = os.eventfd(0, os.EFD_NONBLOCK)
         self._thread = threading.Thread(target=self._run, name=option.strip("-"), daemon=True)
 
+    def _open_more(self) -> list[zmq.Socket[Any]]:
+        """Open, before anybody can connect, other sockets that call for a turn when something comes; return them."""
+        return []
+
     def start(self) -> None:
         """Begin to serve: from now on the callbacks are called."""
         self._thread.start()
@@ -92,8 +97,8 @@ class ServedSocket(ABC):
     def _run(self) -> None:
         rested = 0.0
         poller = zmq.Poller()
-        poller.register(self._socket, zmq.POLLIN)
-        poller.register(self._wake, zmq.POLLIN)
+        for each in (*self._looked_at, self._wake):
+            poller.register(each, zmq.POLLIN)
         while not self._stopping:
             # First asleep, then a look at what there is: a wake-up in between is not lost. Waking a thread that is
             # awake costs the acquisition thread its turn.
@@ -255,7 +260,7 @@ class DataSocket(ServedSocket):
             try:
                 self._handle(identity, understand(parts))
             except ProtocolError as error:
-                self._complaints.say(f"Data socket: {error}")
+                self._complaints.say(f"Data socket: {str(error).removesuffix(WAY)}")
                 self._answer(self._strangers.refuse(identity, error))
 
     def _answer(self, parts: list[bytes]) -> None:

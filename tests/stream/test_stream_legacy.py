@@ -279,7 +279,19 @@ def test_strangers_take_nothing_from_subscribers(core):
             core.acquire(20)
             assert before.heard(2).numbers == after.heard().numbers == list(range(20))
             after.close()
-    core.wait(lambda: publisher.subscribers == 0)
+    core.wait(lambda: publisher.subscribers == 0 and not publisher._connected)  # then nothing is sent
+
+
+def test_many_who_only_connect(core):
+    publisher = core.detector.beside["legacy"]
+    host, port = publisher.endpoint.removeprefix("tcp://").split(":")
+    for number in range(1200):
+        with socket.create_connection((host, int(port))) as stranger:
+            stranger.sendall(b"GET" if number % 2 else b"")
+    with foreigners(core, WritingReceiver) as (subscriber,):
+        core.acquire(20)
+        assert subscriber.heard().numbers == list(range(20))
+    core.wait(lambda: not publisher._connected)
 
 
 def test_who_joins_at_any_moment_begins_with_a_whole_frame():
