@@ -70,7 +70,7 @@ class ServedSocket(ABC):
                     raise PortInUseError(
                         f"{endpoint} is in use. Is a server running already? Else choose another port: {option}"
                     ) from None
-                raise OSError(f"Cannot serve {endpoint} ({option}): {error.strerror}") from None
+                raise OSError(f"Cannot serve {endpoint} (--listen, {option}): {error.strerror}") from None
         self.endpoint: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         """The last one of `endpoints`, with the port that it got."""
         self._stopping = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import sys
 from pathlib import Path
@@ -178,6 +179,13 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         ):
             if not low <= value <= high:
                 raise ConfigurationError(f"{what} = {value} is outside {low}..{high}")
+        try:
+            ipaddress.IPv4Address(self.server.listen)
+        except ValueError:
+            raise ConfigurationError(
+                f"listen = {self.server.listen!r} is no IPv4 address: 127.0.0.1 (this host only), 0.0.0.0 (every "
+                "network), or one of this host's own"
+            ) from None
         if not all(self.server.expect):
             raise ConfigurationError("expect has an empty name: give names of subscribers, as in --expect writer,map")
         if hardware.gap not in ("", *GAPS):

@@ -38,6 +38,7 @@ def test_unknown_option(tmp_path):
         ("[detector]\nchanels = 4", "chanels"),
         ("[detector]\nemulate = true\ngap = '2 us'", "gap = 2 us is none of 25 ns, 200 ns, 500 ns, 1 us"),
         ("[detector]\nemulate = true\n[server]\nexpect = ['']", "expect has an empty name"),
+        ("[detector]\nemulate = true\n[server]\nlisten = 'localhost'", "listen = 'localhost' is no IPv4 address"),
         ("[servr]\n", "servr"),
         ("[emulator]\nspeed = 4", "speed"),
         ("[emulator.faults]\nfial = {}", "known are fail, hang"),
