@@ -11,7 +11,7 @@ from pathlib import Path
 from xsp3ioc.receivers.addresses import MONITOR_PORT, add_address, address
 from xsp3ioc.receivers.drawing import FORMATS, NoPictureError, new_figure
 from xsp3ioc.receivers.monitor import HINT, Monitor, NoAnswerError
-from xsp3ioc.receivers.terminal import INTERRUPTED, drop_output
+from xsp3ioc.receivers.terminal import INTERRUPTED, drop_output, heed_ends
 from xsp3ioc.receivers.view_data import UnreadableError, fetch
 from xsp3ioc.receivers.view_watcher import View, Watcher
 
@@ -101,8 +101,7 @@ def _once(options: argparse.Namespace) -> int:
 
 
 def _go_on(options: argparse.Namespace) -> int:
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # a terminal gets its cursor back
+    heed_ends(signal.default_int_handler)  # a terminal gets its cursor back
     watcher = Watcher(options.connect, options.interval)
     try:
         if options.text:

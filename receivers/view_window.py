@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Any
 
 from xsp3ioc.receivers.drawing import NoPictureError, load_matplotlib
+from xsp3ioc.receivers.terminal import heed_ends
 from xsp3ioc.receivers.view_figure import SIZE, Picture
 from xsp3ioc.receivers.view_watcher import View, Watcher
 
@@ -63,8 +64,8 @@ def open_window(watcher: Watcher, logarithmic: bool, accumulated: bool) -> None:
         interrupted = True
 
     # Toolkits lose the exception that Python would make of it.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    signal.signal(signal.SIGINT, interrupt)
+    heed_ends(interrupt)
     figure = _figure(f"xsp3-view {watcher.view.endpoint}")
     Window(figure, watcher, logarithmic, accumulated).refresh()
     from matplotlib import pyplot

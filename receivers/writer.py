@@ -27,6 +27,7 @@ from xsp3ioc.receivers.receiver import COMPRESSION_HELP, NO_POOL, Receiver, Refu
 from xsp3ioc.receivers.recording import Recording  # noqa: E402
 from xsp3ioc.receivers.remote import TEMPLATE, RemoteRecording  # noqa: E402
 from xsp3ioc.receivers.series_table import NOT_TOLD, STOPPED  # noqa: E402
+from xsp3ioc.receivers.terminal import heed_ends, say  # noqa: E402
 from xsp3ioc.stream.messages import COMPRESSIONS  # noqa: E402
 
 log = logging.getLogger(__name__)
@@ -120,10 +121,10 @@ def record(
 
 def _child(options: argparse.Namespace) -> int:
     stop = threading.Event()
-    # Ctrl-C reaches every process of the terminal, systemd's SIGTERM every process of the service: when to end is the
-    # server's decision.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Ctrl-C, and the end of the terminal, reach every process of the terminal, systemd's SIGTERM every process of the
+    # service: when to end is the server's decision.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_wait_for_parent, args=(stop,), daemon=True).start()
     token = os.environ.get(TOKEN_VARIABLE, "")
     with Receiver(options.connect, "writer", credit=CREDIT, token=token, library=HDF5, pool=_pool()) as receiver:
@@ -159,11 +160,11 @@ def _program(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
     if options.part_frames < 0 or not 0 <= options.part_gb <= 1e6:
         parser.error("--part-frames and --part-gb cannot be negative, nor a part larger than 1e6 GB")
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    heed_ends(lambda *_: stop.set())
     try:
         recording = RemoteRecording(
-            options.root, options.template, lambda line: print(line, flush=True), Durability(options.fsync),
+            options.root, options.template, say, Durability(options.fsync),
             options.part_frames, int(options.part_gb * 1e9),
         )  # fmt: skip
         receiver = Receiver(options.connect, options.name, credit=CREDIT, compression=options.compression)

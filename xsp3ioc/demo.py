@@ -25,7 +25,7 @@ from xsp3ioc.receivers import rates
 from xsp3ioc.receivers.drawing import NoPictureError
 from xsp3ioc.receivers.summary import FileSummary, summarize
 from xsp3ioc.receivers.tally import Tally
-from xsp3ioc.receivers.terminal import INTERRUPTED
+from xsp3ioc.receivers.terminal import INTERRUPTED, heed_ends
 from xsp3ioc.stream.formulas import dead_time_factors
 
 SUBSCRIBER = "demo"
@@ -57,8 +57,7 @@ class Outcome:
 def main(arguments: list[str]) -> int:
     """Run `xsp3ioc demo`; return the exit code: 0 only if nothing was lost."""
     options = _parser().parse_args(arguments)
-    for signum in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, signal.default_int_handler)
+    heed_ends(signal.default_int_handler)
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     try:
         return _demo(options, console)

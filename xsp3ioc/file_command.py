@@ -28,8 +28,7 @@ def run(
     name: str, act: Callable[[argparse.Namespace], int], options: argparse.Namespace, left: str = ""
 ) -> int:
     """Do what the command `name` does; return its exit code, 130 if it is interrupted: `left` says what is left."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    terminal.heed_ends(signal.default_int_handler)
     try:
         return act(options)
     except KeyboardInterrupt:

@@ -28,10 +28,13 @@ def root(tmp_path):
     return tmp_path / "root"
 
 
+def program(feed, root):
+    return [sys.executable, "-m", "xsp3ioc.receivers.writer", "--connect", feed.endpoint, "--root", str(root)]
+
+
 @pytest.fixture
 def writer(feed, root):
-    command = [sys.executable, "-m", "xsp3ioc.receivers.writer", "--connect", feed.endpoint, "--root", str(root)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as writer:
+    with subprocess.Popen(program(feed, root), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as writer:
         feed.hello()
         yield writer
         writer.kill()
@@ -166,7 +169,7 @@ def test_names_from_the_wire_are_refused_or_confined(feed, writer, root):
     assert not list(outside.iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_closes_the_file(feed, writer, root, number):
     feed.send(capture("x.h5"), header(), *(frames(k, 1) for k in range(16)))
     feed.wait(Credit)
@@ -176,6 +179,31 @@ def test_a_signal_closes_the_file(feed, writer, root, number):
     np.testing.assert_array_equal(spectra(root / "x.h5"), frames(0, 16).mca)
     with h5py.File(root / "x.h5") as file:
         assert list(file["/entry/instrument/xspress3/series/end_reason"]) == [b"writer stopped"]
+
+
+@pytest.mark.parametrize("output", ["pipe", "disk"])
+def test_it_goes_on_when_nobody_can_read_what_it_says(feed, root, output):
+    where = subprocess.PIPE if output == "pipe" else open("/dev/full", "w")
+    with subprocess.Popen(program(feed, root), stdout=where, stderr=subprocess.PIPE, text=True) as writer:
+        (writer.stdout or where).close()
+        feed.hello()
+        for number in (1, 2, 3):
+            feed.send(header(number, 0), frames(0, 3, number), end(3, number))
+        feed.wait(Credit)
+        writer.send_signal(signal.SIGTERM)
+        assert writer.wait(10) == 0
+        assert writer.stderr.read().count("No more is said on standard output") == 1
+    for number in (1, 2, 3):
+        np.testing.assert_array_equal(spectra(root / f"series_{number:06}.h5"), frames(0, 3, number).mca)
+
+
+def test_nohup_keeps_it(feed, root):
+    with subprocess.Popen(["nohup", *program(feed, root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as writer:
+        feed.hello()
+        writer.send_signal(signal.SIGHUP)
+        feed.send(header(1, 0), frames(0, 3), end(3))
+        assert writer.stdout.readline() == f"{root}/series_000001.h5: 3 frames\n"
+        writer.terminate()
 
 
 def test_it_does_not_claim_to_be_the_servers_writer(feed, writer):

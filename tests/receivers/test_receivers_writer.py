@@ -229,7 +229,7 @@ def test_when_the_parent_goes_the_file_is_closed(feed, child, tmp_path):
         assert list(file["/entry/instrument/xspress3/series/end_reason"]) == [b"unknown"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_to_all_processes_do_not_end_it(feed, child, tmp_path, number):
     path = tmp_path / "x.h5"
     feed.send(capture(path))
