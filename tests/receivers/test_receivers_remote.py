@@ -198,7 +198,8 @@ def test_it_goes_on_when_nobody_can_read_what_it_says(feed, root, output):
 
 
 def test_nohup_keeps_it(feed, root):
-    with subprocess.Popen(["nohup", *program(feed, root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as writer:
+    command = ["nohup", *program(feed, root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as writer:
         feed.hello()
         writer.send_signal(signal.SIGHUP)
         feed.send(header(1, 0), frames(0, 3), end(3))
