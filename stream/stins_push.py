@@ -62,7 +62,8 @@ class StinsPush(SideSocket):
         self._outbox: deque[_Waiting] = deque()
         self._waiting = 0
         """Bytes of spectra in the outbox."""
-        self._number = 0
+        # A server that is started again goes on above: the streaming-receiver throws older messages away, no others.
+        self._number = time.time_ns() // 1000
         self._skipping = False
         """The running series is left out, with its header."""
         self._served = False

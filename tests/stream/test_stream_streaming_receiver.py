@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import zmq
+from server_process import free_port
 from stream_core import MILLISECOND, running_core
 from stream_streaming_receiver import StreamingReceiver, read, spectra_of
 
@@ -50,6 +52,32 @@ def test_no_file_where_the_server_writes_or_none_is_wanted(core):
         core.acquire(20)
         core.wait(lambda: receiver.ends == 1 or receiver.error)
         assert receiver.rows == 20
+
+
+def test_a_server_that_comes_back_is_not_mixed_with_the_one_before(tmp_path):
+    port = free_port()
+    path = str(tmp_path / "after.h5")
+    endpoint = f"tcp://127.0.0.1:{port}"
+    with running_core(places={"stream1_port": port}) as core:
+        with zmq.Context() as context, context.socket(zmq.PULL) as first:
+            first.connect(endpoint)
+            core.set(frames=1000, exposure_time=0.001)
+            done = core.detector.put("acquire", True)
+            assert b'"header"' in first.recv_multipart()[0]
+        receiver = StreamingReceiver(endpoint)  # the header is gone: it keeps back all that comes
+        done.result(20)
+        core.wait(lambda: len(receiver.kept_back) > 100)
+    try:
+        with running_core(places={"stream1_port": port}, seed=1) as core:
+            core.set(write_destination=False, destination=path)
+            core.acquire(100)
+            core.wait(lambda: receiver.ends or receiver.error)
+            assert (receiver.ends, receiver.rows, receiver.kept_back) == (1, 100, {})
+            spectra, numbers, _ = read(path)
+            assert numbers.tolist() == list(range(100))
+            assert spectra.tobytes() == core.frames(100)[0].tobytes()
+    finally:
+        receiver.close()
 
 
 def test_what_was_dropped_keeps_nothing_back(core, tmp_path, monkeypatch):
