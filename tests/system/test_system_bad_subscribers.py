@@ -63,7 +63,7 @@ def test_fifty_that_come_and_go(rig, peer):
     assert (series.frames, series.wrong, series.gaps, series.end.lost) == (3000, [], [], [])
     assert rig.counters() == [3000, 3000, 0, 0]
     rig.ca.wait_for("det1:Subscribers", 1)
-    rig.server.wait_for_log("others left; ")
+    rig.server.wait_for_log(" were waiting for ")
     told = [line for line in rig.server.log.read_text().splitlines() if "were waiting for" in line]
     assert len(told) <= 3  # when it is quiet for a second, which the 50 need not keep to
     assert all(" WARNING " in line for line in told)
