@@ -70,10 +70,10 @@ def grouped_energies(offset: ArrayLike, slope: ArrayLike, groups: int, group: in
     return energies
 
 
-def shade(axes: Any, regions: Sequence[Region]) -> list[Any]:
+def shade(axes: Any, regions: Sequence[Region], scale: float = 1.0) -> list[Any]:
     """Shade regions, each with its name above, in rows where they are close and while there is room.
 
-    Return what was drawn.
+    Return what was drawn. `scale` is that of the letters.
     """
     left, right = axes.get_xlim()
     letter = LETTER * (right - left)
@@ -90,8 +90,8 @@ def shade(axes: Any, regions: Sequence[Region]) -> list[Any]:
             continue
         ends[row] = middle + half
         name = axes.annotate(
-            region.name, (middle, 1), (0, -4 - 11 * row), xycoords=("data", "axes fraction"),
-            textcoords="offset points", ha="center", va="top", fontsize=8, color="0.25", annotation_clip=True,
+            region.name, (middle, 1), (0, (-4 - 11 * row) * scale), xycoords=("data", "axes fraction"),
+            textcoords="offset points", ha="center", va="top", fontsize=8 * scale, color="0.25", annotation_clip=True,
             parse_math=False,
         )  # fmt: skip
         drawn.append(name)

@@ -17,6 +17,10 @@ from xsp3ioc.receivers.view_words import RATES, clock, frame_line, headline, pla
 
 SIZE = (12.6, 6.8)
 """Inches, 100 dots each."""
+LABELS = 10
+"""Points of the numbers at the axes."""
+SMALLEST = 0.4
+"""Part of the size of letters to which they shrink in a small window."""
 MOST_ROWS = 16
 """Channels whose rates there is room for."""
 MOST_REGIONS = 48
@@ -47,9 +51,10 @@ class Picture:
         axes.grid(which="major", alpha=0.25)
         self._title = axes.set_title("", loc="left", fontsize=10, parse_math=False)
         self._headline = figure.text(0.065, 0.975, "", fontweight="bold", va="top", parse_math=False)
-        small = {"fontsize": 8.5, "family": "monospace", "va": "top", "parse_math": False}
+        small: dict[str, Any] = {"fontsize": 8.5, "family": "monospace", "va": "top", "parse_math": False}
         self._words = figure.text(SIDE, 0.905, "", linespacing=1.35, **small)
         self._small = small
+        self._scale_of_letters = 1.0
         figure.text(0.065, 0.015, hint, fontsize=8, color="0.45")
         self._place = figure.text(0.985, 0.015, "", fontsize=8, color="0.45", ha="right", parse_math=False)
         self._nothing = figure.text(SIDE / 2, 0.5, "no server yet", ha="center", fontsize=22, color="0.6")
@@ -66,9 +71,10 @@ class Picture:
 
     def show(self, view: View) -> None:
         """Show what is known now."""
+        self._fit_letters()
         said = wrap(headline(view), HEADLINE)
         self._headline.set_text("\n".join(said[:2]))
-        self._headline.set_fontsize(12 if len(said) == 1 else 9)
+        self._headline.set_fontsize((12 if len(said) == 1 else 9) * self._scale_of_letters)
         self._headline.set_color(STALE if view.trouble else "0.1")
         snapshot = view.snapshot
         if view.trouble:
@@ -102,6 +108,21 @@ class Picture:
             part.replace(path)  # who looks at it sees the old one or the new one
         finally:
             part.unlink(missing_ok=True)
+
+    def _fit_letters(self) -> None:
+        """Have the letters follow the size of the window: their places do."""
+        from matplotlib.text import Text
+
+        width, height = self.figure.get_size_inches()
+        before, scale = self._scale_of_letters, max(SMALLEST, min(width / SIZE[0], height / SIZE[1]))
+        if scale == before:
+            return
+        self._scale_of_letters = scale
+        for text in self.figure.findobj(Text):
+            text.set_fontsize(text.get_fontsize() * scale / before)
+        self._axes.tick_params(labelsize=LABELS * scale)
+        self._small["fontsize"] *= scale / before
+        self._marked = None
 
     def _make_lines(self, channels: int) -> None:
         from matplotlib import colormaps
@@ -181,7 +202,7 @@ class Picture:
         if marked != self._marked:
             for artist in self._shades:
                 artist.remove()
-            self._shades = shade(self._axes, regions)
+            self._shades = shade(self._axes, regions, self._scale_of_letters)
             self._marked = marked
 
 

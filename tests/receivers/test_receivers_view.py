@@ -34,7 +34,7 @@ from xsp3ioc.receivers.view_data import fetch, summed
 from xsp3ioc.receivers.view_figure import SIZE, Picture
 from xsp3ioc.receivers.view_text import render
 from xsp3ioc.receivers.view_watcher import View, Watcher
-from xsp3ioc.receivers.view_window import Window
+from xsp3ioc.receivers.view_window import HINT, Window
 from xsp3ioc.receivers.view_words import table
 
 WHITE = 0.999
@@ -241,8 +241,10 @@ def drawn_texts(picture):
     return [(one.get_text(), one.get_window_extent(canvas.get_renderer())) for one in texts]
 
 
-@pytest.mark.parametrize("channels", [1, 4, 16])
-def test_nothing_overlaps(rig, channels):
+@pytest.mark.parametrize(
+    ("channels", "size"), [(1, SIZE), (4, SIZE), (16, SIZE), (16, (7, 5)), (4, (20, 10))], ids=range(5)
+)
+def test_nothing_overlaps(rig, channels, size):
     usual = snapshot_of(rig)
     lists = ("enabled", "energy_offset", "energy_slope"), ("dead_time", "input_rate", "output_rate")
     settings, rates = (
@@ -255,7 +257,9 @@ def test_nothing_overlaps(rig, channels):
         full_file_name="/data/visitors/" + "a_long_name/" * 30 + "scan.h5",
         rois=[(1, f"line {k}", 25 * k, 20) for k in range(100)],
     )  # fmt: skip
-    picture = Picture(new_figure(figsize=SIZE))
+    picture = Picture(new_figure(figsize=SIZE), hint=HINT)
+    picture.show(View("tcp://127.0.0.1:9998", snapshot))
+    picture.figure.set_size_inches(size)  # as a window does that changes its size
     picture.show(View("tcp://127.0.0.1:9998", snapshot))
     texts = drawn_texts(picture)
     assert any("scan.h5" in "".join(text.split()) for text, _ in texts)
@@ -270,6 +274,8 @@ def test_nothing_overlaps(rig, channels):
         width = min(here.x1, there.x1) - max(here.x0, there.x0)
         height = min(here.y1, there.y1) - max(here.y0, there.y0)
         assert width < 1 or height < 4, (one, other)
+    whole = picture.figure.bbox
+    assert all(0 <= place.x0 and place.x1 <= whole.x1 for _, place in texts)
 
 
 def test_before_there_is_a_server():
