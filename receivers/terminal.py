@@ -25,15 +25,19 @@ def console(**options: Any) -> Console:
     """Return standard output, or with `stderr` the other one, for rich, whose `options` these are."""
     from rich.console import Console
 
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # whoever reads has enough (head, less): rich would call it a failure
+
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # on a terminal that knows ASCII only the rest are question marks
-    shown = Console(highlight=False, **options)
+    shown = Terminal(highlight=False, **options)
     if shown.width > 0 and shown.height > 0:
         return shown
     # COLUMNS or LINES of 0 is no size, and rich would show nothing.
     columns, lines = shutil.get_terminal_size()
-    return Console(highlight=False, width=columns, height=lines, **options)
+    return Terminal(highlight=False, width=columns, height=lines, **options)
 
 
 def say(line: str) -> None:

@@ -528,6 +528,14 @@ def test_interrupted_before_it_was_done(start_view):
         assert (shown.wait(10), *shown.communicate()) == (130, "", "")
 
 
+def test_who_reads_it_has_enough(start_view, rig):
+    shown = start_view("--connect", rig.server.monitor, "--text")
+    shown.stdout.readline()
+    shown.stdout.close()
+    assert (shown.wait(60), shown.stderr.read()) == (0, "")
+    shown.stdout = None
+
+
 def test_standard_output_has_no_room(start_view, rig):
     with open("/dev/full", "w") as full:
         shown = start_view("--connect", rig.server.monitor, "--once", "--text", stdout=full)
