@@ -37,7 +37,7 @@ COUNTERS = (
 SHOW = 0.05
 """Seconds between two times that the acquisition itself shows how many frames there are."""
 SUBSCRIBER_PATIENCE = 1.0
-"""Seconds that the end of a series waits for a subscriber that takes nothing."""
+"""Seconds that the end of a series waits for a subscriber that takes nothing; half as long after a stop."""
 LONGEST_WAIT = 10.0
 """Seconds that it waits for one that takes something: at 1 MB/s the whole pool would take a quarter of an hour."""
 
@@ -207,7 +207,8 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
         try:
             self._finish_file(series, number)
             self.data.probe()
-            stuck = self.data.subscribers.wait_sent(SUBSCRIBER_PATIENCE, series.abandoned.is_set, LONGEST_WAIT)
+            patience = SUBSCRIBER_PATIENCE / (2 if series.stop_asked.is_set() else 1)  # a stop is to be answered first
+            stuck = self.data.subscribers.wait_sent(patience, series.abandoned.is_set, LONGEST_WAIT)
             streamed = self.data.subscribers.streamed(series.id, series.acquired)
             written = series.written if series.recorded else None
             self._tell_end(series, number, Audience.others, streamed, written)

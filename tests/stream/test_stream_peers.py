@@ -103,6 +103,17 @@ def test_a_second_hello_on_the_same_connection_gives_no_credit(core, peer):
         assert (kinds.count("header"), kinds.count("image")) == (1, 4)
 
 
+def test_a_stop_does_not_fail_for_one_that_takes_nothing(core, peer):
+    peer("deaf", credit=1)
+    core.set(frames=100_000, exposure_time=0.001)
+    done = core.detector.put("acquire", True)
+    done.begun.result(20)
+    core.wait(lambda: core.get("frames_acquired") > 50)
+    core.put("acquire", False)
+    assert done.result(20) is None
+    assert core.get("status_message") == "Stopped Acquiring; subscriber deaf is behind"
+
+
 def test_a_fault_at_the_end_of_a_series_ends_it_once(core, peer):
     slow = peer("slow", credit=1)
     core.set(frames=50, exposure_time=0.002)
