@@ -62,7 +62,7 @@ class Detector(RoiCommands, ScalerCommands, ArmCommands, PluginCommands, ScalerA
         `fsync`: seconds after which what was written is put on the disk itself; 0: never.
         """
         super().__init__(system, pool_bytes)
-        self.expected = Expected(places.expect, places.expect_timeout)
+        self.expected = Expected(places.expect, places.expect_timeout, lambda: self.recorder.start())
         self.answers = MonitorAnswers(self)
         self._rois, self._scalers = RoiAnalysis(self), ScalerAnalysis(self)
         self._plugins = PluginCounts(self)

@@ -19,10 +19,13 @@ PROBE = 1.0
 class Expected:
     """The names that a series waits for, as subscribers call themselves; `writer` is the server's own."""
 
-    def __init__(self, names: Collection[str], timeout: float) -> None:
-        """`timeout` in s."""
+    def __init__(
+        self, names: Collection[str], timeout: float, start_writer: Callable[[], None] = lambda: None
+    ) -> None:
+        """`timeout` in s; `start_writer` starts the server's own if it does not run, and does not wait for it."""
         self.names = tuple(dict.fromkeys(names))
         self._timeout = timeout
+        self._start_writer = start_writer
 
     def missing(self, data: DataSocket) -> list[str]:
         """Return the names of those who have not joined."""
@@ -37,6 +40,8 @@ class Expected:
         """
         if not self.names:
             return
+        if WRITER in self.names:
+            self._start_writer()  # nobody else can, if it was killed or left
         # Who was killed since the last series is still on the list: sending to it tells.
         data.probe(set(self.names))
         began, said = time.monotonic(), False

@@ -1,8 +1,10 @@
-"""Bare peers of a core's data socket: they vanish, they return under their own name, they sleep, they meet a fault."""
+"""Peers of a core's data socket: they vanish, they return under their own name, they sleep, they meet a fault."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from contextlib import contextmanager
 
@@ -183,3 +185,13 @@ def test_one_that_sleeps_for_ever_takes_no_memory_for_ever(core, peer, monkeypat
     assert [(message["htype"], message["series_id"]) for message in later] == [
         (kind, number) for number in ids for kind in ("header", "image", "series_end")
     ]
+
+
+def test_a_writer_that_was_killed_is_started_for_a_series_that_waits_for_it():
+    with running_core(places={"expect": ["writer"], "expect_timeout": 30}) as core:
+        core.acquire(3)
+        recorder = core.detector.recorder
+        os.kill(recorder.pid, signal.SIGKILL)
+        core.wait(lambda: not recorder.attached)
+        core.acquire(3)
+        assert recorder.attached
