@@ -11,7 +11,7 @@ import numpy as np
 from xsp3ioc.receivers.naming import create
 from xsp3ioc.receivers.nexus import NexusFile
 from xsp3ioc.receivers.parts import PartFiles
-from xsp3ioc.receivers.receiver import last_frame, part_of
+from xsp3ioc.receivers.receiver import last_frame
 from xsp3ioc.stream.messages import Block, Capture, Header, SeriesEnd
 
 
@@ -71,7 +71,7 @@ class FrameFiles:
         for number in range(max(block.first, self._next), block.end):
             if self.full:
                 return
-            self._write_frame(part_of(block, number - block.first, 1))
+            self._write_frame(block.part(number - block.first, 1))
 
     def _write_frame(self, frame: Block) -> None:
         if self._header is None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import zmq
 
 from xsp3ioc.receivers.addresses import MONITOR_PORT, address
+from xsp3ioc.receivers.connection import Connection
 from xsp3ioc.receivers.keys import connect
 
 HINT = "Does the server run there, and may other hosts reach it (xsp3ioc --listen)?"
-"""For who hears that nobody answers."""
+"""Where nothing better is known."""
 CONNECT = 1.5
 """Seconds for a server to be reached; one that is there takes a request at once."""
 PATIENCE = 1.5
@@ -18,7 +19,11 @@ LARGEST_ANSWER = 256 << 20
 
 
 class NoAnswerError(ConnectionError):
-    """Nobody answers there."""
+    """Nobody answers there; `hint` says what to do about it."""
+
+    def __init__(self, text: str, hint: str = HINT) -> None:
+        super().__init__(text)
+        self.hint = hint
 
 
 class Monitor:
@@ -29,6 +34,7 @@ class Monitor:
         self.endpoint = address(endpoint, MONITOR_PORT)
         self._context = zmq.Context()
         self._socket: zmq.Socket | None = None
+        self._connection: Connection
         try:
             self._socket = self._connect()
         except ValueError:
@@ -42,12 +48,17 @@ class Monitor:
         # Nothing is taken before somebody is there: who waits long for a large answer hears soon that nobody is.
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.SNDTIMEO, round(1000 * CONNECT))
+        self._connection = Connection(socket, self.endpoint)
         try:
             connect(socket, self.endpoint)
         except ValueError:
-            socket.close()
+            self._leave(socket)
             raise
         return socket
+
+    def _leave(self, socket: zmq.Socket) -> None:
+        self._connection.close()
+        socket.close()
 
     def ask(self, request: str, timeout: float = PATIENCE) -> list[bytes]:
         """Return the parts of the answer to `request` (docs/stream.md has them all); part 0 is JSON.
@@ -63,15 +74,19 @@ class Monitor:
             answered = False
         if not answered:
             # A late answer, or that of a server that was started meanwhile, would be taken for the next question's.
-            self._socket.close()
+            self._connection.look()
+            self._leave(self._socket)
             self._socket = None
+            refusal = self._connection.refusal
+            if refusal is not None:
+                raise NoAnswerError(refusal.what, refusal.hint)
             raise NoAnswerError(f"nobody answers at {self.endpoint}")
         return self._socket.recv_multipart()
 
     def close(self) -> None:
         """Leave."""
         if self._socket is not None:
-            self._socket.close()
+            self._leave(self._socket)
         self._context.term()
 
     def __enter__(self) -> Monitor:

@@ -19,7 +19,7 @@ from xsp3ioc.receivers.compression import FILTERS
 from xsp3ioc.receivers.facts import HDF5, PROGRAM, create_end_time, create_facts, describe_facts, iso, write_end_time
 from xsp3ioc.receivers.paths import in_place, provisional, replace
 from xsp3ioc.receivers.performance import Performance
-from xsp3ioc.receivers.receiver import last_frame, part_of
+from xsp3ioc.receivers.receiver import last_frame
 from xsp3ioc.receivers.rows import Rows
 from xsp3ioc.receivers.series_table import CLOSED_FIRST, SeriesTable
 from xsp3ioc.receivers.virtual import add_channel_groups
@@ -141,7 +141,7 @@ class NexusFile:
         """Add a block of the running series; frames before it that never came are marked as missing."""
         if block.first > self._next:
             self._skip(block.first - self._next)
-        block = part_of(block, self._next - block.first, self._room(len(block)))
+        block = block.part(self._next - block.first, self._room(len(block)))
         if len(block):
             began = time.perf_counter()
             self._spectra.append(block)

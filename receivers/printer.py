@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 import time
+from collections.abc import Iterable
 
 from xsp3ioc.receivers.addresses import DATA_PORT, add_address
-from xsp3ioc.receivers.receiver import COMPRESSION_HELP, Receiver, RefusedError
+from xsp3ioc.receivers.receiver import COMPRESSION_HELP, Event, Receiver, RefusedError
 from xsp3ioc.receivers.terminal import INTERRUPTED, drop_output
 from xsp3ioc.stream.messages import COMPRESSIONS, Block, Header, SeriesEnd
 
 INTERVAL = 0.5
 """s between lines, at least."""
+PATIENCE = 1.5
+"""s for a connection, before somebody is told that there is none."""
 
 
 class Progress:
@@ -56,11 +60,11 @@ def end_lines(end: SeriesEnd, receiver: Receiver) -> list[str]:
     ]
 
 
-def show(receiver: Receiver, count: int = 0) -> int:
-    """Print `count` series (0: for ever); return how many frames were missing in them."""
+def show(receiver: Receiver, events: Iterable[Event], count: int) -> int:
+    """Print `count` series (0: for ever) of the receiver's events; return how many frames were missing in them."""
     progress = None
     missing = ended = 0
-    for event in receiver:
+    for event in events:
         match event:
             case Header():
                 progress = Progress(event)
@@ -87,7 +91,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         with Receiver(options.connect, options.name, compression=options.compression) as receiver:
-            missing = show(receiver, options.count)
+            first = receiver.receive(PATIENCE)
+            if first is None and not receiver.connected:
+                print(f"xsp3-print: nobody answers at {receiver.endpoint} yet; waits for it", file=sys.stderr)
+            missing = show(receiver, itertools.chain([first] if first else [], receiver), options.count)
     except KeyboardInterrupt:
         return INTERRUPTED if options.count else 0
     except BrokenPipeError:  # whoever read it has enough (head, less)

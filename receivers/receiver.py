@@ -7,12 +7,10 @@ import time
 from collections.abc import Iterator
 from types import TracebackType
 
-import numpy as np
 import zmq
-from numpy.typing import NDArray
-from zmq.utils.monitor import recv_monitor_message
 
 from xsp3ioc.receivers.addresses import DATA_PORT, address
+from xsp3ioc.receivers.connection import Connection
 from xsp3ioc.receivers.keys import connect
 from xsp3ioc.stream.messages import (
     Block,
@@ -25,7 +23,6 @@ from xsp3ioc.stream.messages import (
     Header,
     Hello,
     Image,
-    Packed,
     Ping,
     ProtocolError,
     Refused,
@@ -63,28 +60,6 @@ def last_frame(end: SeriesEnd) -> int:
     return max([due, *(gap.last for gap in (*end.missing, *end.lost))])
 
 
-def part_of(block: Block, skip: int, frames: int) -> Block:
-    """Return the block from its frame `skip` on, at most `frames` of them."""
-    if skip == 0 and frames == len(block):
-        return block
-    part = slice(skip, min(len(block), skip + frames))
-    return Block(
-        block.series_id,
-        block.first + skip,
-        _part_of_spectra(block.spectra, part),
-        block.scalers[part],
-        block.factors[part],
-        block.frames[part],
-        attributes=block.attributes,
-    )
-
-
-def _part_of_spectra(spectra: NDArray[np.uint32] | Packed, part: slice) -> NDArray[np.uint32] | Packed:
-    if not isinstance(spectra, Packed):
-        return spectra[part]
-    return spectra.frames(part.start, part.stop) if spectra.divisible else spectra.counts[part]
-
-
 class Receiver:
     """The events of a server's data stream, in order, each block as arrays over the received memory.
 
@@ -113,7 +88,6 @@ class Receiver:
         """
         self.endpoint = address(endpoint, DATA_PORT)
         self._pool = pool
-        self.connected = False
         self.received = 0
         """Frames of the running series that arrived."""
         self.gaps: list[Gap] = []
@@ -138,10 +112,10 @@ class Receiver:
         self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT)
         self._socket.setsockopt(zmq.RECONNECT_IVL, 100)
         self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
-        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        self._connection = Connection(self._socket, self.endpoint)
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
-        self._poller.register(self._monitor, zmq.POLLIN)
+        self._poller.register(self._connection.monitor, zmq.POLLIN)
         try:
             connect(self._socket, self.endpoint)
         except ValueError:
@@ -162,6 +136,11 @@ class Receiver:
             event = self.receive()
             if event is not None:
                 yield event
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection.up
 
     def receive(self, timeout: float | None = None) -> Event | None:
         """Return the next event, or None when none came within `timeout` seconds (None: wait for ever).
@@ -185,14 +164,13 @@ class Receiver:
                 return event
 
     def report(self, message: FromReceiver) -> bool:
-        """Send a report to the server; False if there is no connection to send it on."""
+        """Send a report to the server; False if there is no connection to send it on. RefusedError as `receive`."""
         return self._send(encode(message))
 
     def close(self) -> None:
         """Leave the server; reports sent before have a second to get through."""
         if not self._socket.closed:
-            self._socket.disable_monitor()
-            self._monitor.close(0)
+            self._connection.close()
             self._socket.close()
             self._context.term()
 
@@ -206,16 +184,20 @@ class Receiver:
         return bool(ready)
 
     def _watch_connection(self) -> None:
-        """Say hello wherever there is a new connection."""
-        while self._monitor.poll(0):
-            self.connected = recv_monitor_message(self._monitor)["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
-            if self.connected:
-                log.info("Connected to %s", self.endpoint)
-                self._owed = 0
-                self._fresh = True
-                self._socket.send(self._hello)
-            else:
-                log.info("Disconnected from %s", self.endpoint)
+        """Say hello wherever there is a new connection; RefusedError where there never will be one."""
+        before, refused = self.connected, self._connection.refusal
+        if self._connection.look():
+            log.info("Connected to %s", self.endpoint)
+            self._owed = 0
+            self._fresh = True
+            self._socket.send(self._hello)
+        elif before and not self.connected:
+            log.info("Disconnected from %s", self.endpoint)
+        refusal = self._connection.refusal
+        if refusal is not None and refusal != refused:
+            if refusal.final:
+                raise RefusedError(f"{refusal.what}. {refusal.hint}")
+            log.warning("%s. %s", refusal.what, refusal.hint)
 
     def _return_credit(self) -> None:
         credit, self._owed = self._owed, 0

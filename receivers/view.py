@@ -10,7 +10,7 @@ from pathlib import Path
 
 from xsp3ioc.receivers.addresses import MONITOR_PORT, add_address, address
 from xsp3ioc.receivers.drawing import FORMATS, NoPictureError, new_figure
-from xsp3ioc.receivers.monitor import HINT, Monitor, NoAnswerError
+from xsp3ioc.receivers.monitor import Monitor, NoAnswerError
 from xsp3ioc.receivers.terminal import INTERRUPTED, drop_output, heed_ends
 from xsp3ioc.receivers.view_data import UnreadableError, fetch
 from xsp3ioc.receivers.view_watcher import View, Watcher
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         drop_output()
         return 0
     except NoAnswerError as error:
-        text = f"{error}. {HINT}"
+        text = f"{error}. {error.hint}"
     except (UnreadableError, NoPictureError) as error:
         text = str(error)
     except ValueError as error:  # of keys

@@ -64,6 +64,26 @@ class Block:
         """Number of the frame after the last one."""
         return self.first + len(self.frames)
 
+    def part(self, skip: int, frames: int) -> Block:
+        """Return the block from its frame `skip` on, at most `frames` of them; it lies in no pool."""
+        if skip == 0 and frames == len(self):
+            return self
+        part = slice(skip, min(len(self), skip + frames))
+        spectra = self.spectra
+        if isinstance(spectra, Packed) and spectra.divisible:
+            spectra = spectra.frames(part.start, part.stop)
+        else:
+            spectra = self.mca[part]
+        return Block(
+            self.series_id,
+            self.first + skip,
+            spectra,
+            self.scalers[part],
+            self.factors[part],
+            self.frames[part],
+            attributes=self.attributes,
+        )
+
     def parts(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
         """Parts 1..4 of the block's message."""
         return self.mca, self.scalers, self.factors, self.frames

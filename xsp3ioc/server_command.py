@@ -35,7 +35,7 @@ def ask(
         options.monitor = address(options.monitor, MONITOR_PORT)
         return msgspec.json.decode(monitor.ask(options.monitor, request, timeout)[0], type=kind)
     except monitor.NoAnswerError as error:
-        text = f"{error}. {monitor.HINT}"
+        text = f"{error}. {error.hint}"
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # some of them are ValueErrors too
         text = f"{options.monitor} answers, but not as a server of this version does"
     except ValueError as error:

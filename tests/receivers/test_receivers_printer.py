@@ -88,3 +88,16 @@ def test_a_refusal_ends_it(feed, start):
     feed.send(Refused(error="not today"))
     assert "not today" in printer.communicate(timeout=10)[1]
     assert printer.returncode == 1
+
+
+def test_nobody_is_there(feed, start):
+    feed.close()
+    printer = subprocess.Popen(
+        [sys.executable, "-m", "xsp3ioc.receivers.printer", "--connect", feed.endpoint],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert printer.stderr.readline() == f"xsp3-print: nobody answers at {feed.endpoint} yet; waits for it\n"
+    finally:
+        printer.kill()
+        printer.communicate()
