@@ -11,13 +11,13 @@ import numpy as np
 
 from xsp3ioc.sdk import STATUS_DTYPE, ErrorFlag, Xspress3, Xspress3Error
 from xsp3ioc.stream.blocks import Arrays, Block, FrameStatus
+from xsp3ioc.stream.data_socket import DataSocket
 from xsp3ioc.stream.formulas import Scaler, dead_time_factors
 from xsp3ioc.stream.heartbeat import Heartbeat
 from xsp3ioc.stream.messages import EVENT_WIDTH, image_of
 from xsp3ioc.stream.pool import Lease, Pool
 from xsp3ioc.stream.room import Room
 from xsp3ioc.stream.series import Series
-from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.verification import Faulty, runs, verify, whole
 
 log = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from xsp3ioc.stream.array_values import identity_values
 from xsp3ioc.stream.attribute_commands import AttributeCommands
 from xsp3ioc.stream.capture_file import CaptureFile
 from xsp3ioc.stream.connection import TRIGGERS, System
+from xsp3ioc.stream.data_socket import DataSocket
 from xsp3ioc.stream.display import frame_spectra, frame_values
 from xsp3ioc.stream.expected import Expected
 from xsp3ioc.stream.heading import make_header
@@ -23,7 +24,6 @@ from xsp3ioc.stream.messages import Block
 from xsp3ioc.stream.parameter import Index, Severity
 from xsp3ioc.stream.plugins import PluginCounts, passing
 from xsp3ioc.stream.series import Series, SeriesError
-from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.stopping import Stopping
 from xsp3ioc.stream.subscriber import Audience
 from xsp3ioc.stream.trigger_commands import TriggerCommands

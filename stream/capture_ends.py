@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from xsp3ioc.stream.data_socket import DataSocket
 from xsp3ioc.stream.messages import CaptureEnd
-from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.subscriber import Audience
 
 

@@ -19,6 +19,7 @@ from xsp3ioc.stream.array_values import pool_values
 from xsp3ioc.stream.capture_file import CaptureFile
 from xsp3ioc.stream.commands import WATCHDOG
 from xsp3ioc.stream.connection import System
+from xsp3ioc.stream.data_socket import DataSocket
 from xsp3ioc.stream.departures import Departure, Departures
 from xsp3ioc.stream.energies import Energies
 from xsp3ioc.stream.expected import Expected
@@ -38,7 +39,6 @@ from xsp3ioc.stream.scaler_attributes import ScalerAttributes
 from xsp3ioc.stream.scaler_commands import ScalerCommands
 from xsp3ioc.stream.series import Series, SeriesError
 from xsp3ioc.stream.side_streams import open_beside
-from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.subscriber import Audience
 
 log = logging.getLogger(__name__)

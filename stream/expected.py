@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
+from xsp3ioc.stream.data_socket import DataSocket
 from xsp3ioc.stream.life import StateError
-from xsp3ioc.stream.sockets import DataSocket
 
 WRITER = "writer"
 """The server's own; whoever else calls itself so is not meant."""

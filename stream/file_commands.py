@@ -10,13 +10,13 @@ import msgspec
 
 from xsp3ioc.stream.blocks import Block
 from xsp3ioc.stream.capture_file import CaptureFile
+from xsp3ioc.stream.data_socket import DataSocket
 from xsp3ioc.stream.disk import delete
 from xsp3ioc.stream.file_orders import STOP_PATIENCE, FileOrders
 from xsp3ioc.stream.file_parameters import CAPTURE, SINGLE, STREAM
 from xsp3ioc.stream.file_settings import CLOSE_PATIENCE
 from xsp3ioc.stream.messages import Header, Value, image_of
 from xsp3ioc.stream.parameter import Severity
-from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.store import shorten
 from xsp3ioc.stream.subscriber import Audience
 

@@ -11,8 +11,8 @@ from zmq.utils.monitor import recv_monitor_message
 
 from xsp3ioc.stream.legacy_images import END, LegacyImages, Pieces
 from xsp3ioc.stream.messages import Block, Header
+from xsp3ioc.stream.served_socket import MOST_AT_ONCE
 from xsp3ioc.stream.side_socket import SideSocket
-from xsp3ioc.stream.sockets import MOST_AT_ONCE
 
 WAITING_BYTES = 256 << 20
 """Spectra that wait for a subscriber before it loses frames; copies, so that the pool is not held."""

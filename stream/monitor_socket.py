@@ -11,7 +11,7 @@ import zmq
 
 from xsp3ioc.stream.curve import Curve
 from xsp3ioc.stream.messages import Refused, encode
-from xsp3ioc.stream.sockets import SHORTEST_TURN, ServedSocket
+from xsp3ioc.stream.served_socket import SHORTEST_TURN, ServedSocket
 
 Reply = Sequence[Any]
 MOST_ANSWERS = 32

@@ -18,10 +18,10 @@ from concurrent.futures import Future, InvalidStateError, wait
 
 from xsp3ioc.stream.capture_ends import CaptureEnds
 from xsp3ioc.stream.capture_file import CaptureFile, RecordingError, with_way_out
+from xsp3ioc.stream.data_socket import DataSocket
 from xsp3ioc.stream.messages import CaptureEnd, Closed, Failed, Flush, Opened, Written
 from xsp3ioc.stream.orders import Report
 from xsp3ioc.stream.pool import Pool
-from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.subscriber import Audience
 
 log = logging.getLogger(__name__)

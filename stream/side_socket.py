@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from xsp3ioc.stream.messages import Block, Header, Image, Message, SeriesEnd
-from xsp3ioc.stream.sockets import ServedSocket
+from xsp3ioc.stream.served_socket import ServedSocket
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from xsp3ioc.stream.data_socket import DataSocket
 from xsp3ioc.stream.legacy_publisher import LegacyPublisher
 from xsp3ioc.stream.places import Places
 from xsp3ioc.stream.side_socket import SideSocket
-from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.stins_push import StinsPush
 
 

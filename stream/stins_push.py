@@ -13,8 +13,8 @@ import zmq
 
 from xsp3ioc.stream.legacy_images import destination
 from xsp3ioc.stream.messages import Block, Header
+from xsp3ioc.stream.served_socket import SHORTEST_TURN
 from xsp3ioc.stream.side_socket import SideSocket
-from xsp3ioc.stream.sockets import SHORTEST_TURN
 
 log = logging.getLogger(__name__)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 from xsp3ioc.stream.commands import STARTS, Command
+from xsp3ioc.stream.data_socket import DataSocket
 from xsp3ioc.stream.file_series import FileSeries
 from xsp3ioc.stream.life import State, StateError
 from xsp3ioc.stream.parameter import Severity
 from xsp3ioc.stream.series import Series, SeriesError
-from xsp3ioc.stream.sockets import DataSocket
 from xsp3ioc.stream.system_commands import SystemCommands
 
 STOP_ANSWER = 0.8

@@ -59,9 +59,9 @@ class Subscribers:
             if item.audience is not Audience.writer:
                 self._remember(message)
 
-    def spare(self) -> bool:
-        """Whether the pool has memory for more than one slab for each."""
-        return sum(known.slabs for known in self.select()) < self._spare
+    def spare(self) -> int:
+        """Slabs that may be on their way to subscribers beside those that are, and one to each."""
+        return self._spare - sum(known.slabs for known in self.select())
 
     def _remember(self, message: Message) -> None:
         if isinstance(message, Capture | CaptureEnd):

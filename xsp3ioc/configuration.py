@@ -22,6 +22,8 @@ MOST_CARDS = 16
 LONGEST_WAIT = 60
 """s for subscribers that are expected: no other command is done meanwhile."""
 
+LONGEST_NAME = 64
+"""Letters that the server knows of a subscriber's name."""
 GAPS = {"25 ns": GapMode.ns25, "200 ns": GapMode.ns200, "500 ns": GapMode.ns500, "1 us": GapMode.us1}
 """Between two frames that the detector times itself."""
 COMPRESSIONS = ("none", "bslz4")
@@ -188,6 +190,8 @@ class Configuration(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             ) from None
         if not all(self.server.expect):
             raise ConfigurationError("expect has an empty name: give names of subscribers, as in --expect writer,map")
+        if long := [name for name in self.server.expect if len(name) > LONGEST_NAME]:
+            raise ConfigurationError(f"expect: {long[0]} is longer than {LONGEST_NAME} letters, no subscriber is")
         if hardware.gap not in ("", *GAPS):
             raise ConfigurationError(f"gap = {hardware.gap} is none of {', '.join(GAPS)}")
         if self.server.stream_compression not in COMPRESSIONS:

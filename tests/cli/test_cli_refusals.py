@@ -39,6 +39,7 @@ def test_unknown_option(tmp_path):
         ("[detector]\nemulate = true\ngap = '2 us'", "gap = 2 us is none of 25 ns, 200 ns, 500 ns, 1 us"),
         ("[detector]\nemulate = true\n[server]\nexpect = ['']", "expect has an empty name"),
         ("[detector]\nemulate = true\n[server]\nlisten = 'localhost'", "listen = 'localhost' is no IPv4 address"),
+        (f"[detector]\nemulate = true\n[server]\nexpect = ['{'x' * 65}']", "is longer than 64 letters"),
         ("[servr]\n", "servr"),
         ("[emulator]\nspeed = 4", "speed"),
         ("[emulator.faults]\nfial = {}", "known are fail, hang"),

@@ -23,7 +23,10 @@ ALLOWED = {
 }
 """Folder -> whose modules it may import. `messages`: the schema of the stream, and the formulas, which are pure."""
 
-ZMQ_MODULES = {f"stream/{name}.py" for name in ("sockets", "monitor_socket", "legacy_publisher", "stins_push", "curve")}
+ZMQ_MODULES = {
+    f"stream/{name}.py"
+    for name in ("served_socket", "data_socket", "monitor_socket", "legacy_publisher", "stins_push", "curve")
+}
 """Each with the class of one kind of socket, or what guards them."""
 
 TANGO_FACE_STARTER = {"service", "tango_device", "xspress3ds"}

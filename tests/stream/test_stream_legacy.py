@@ -27,7 +27,7 @@ from xsp3ioc.sdk.emulator.faults import Picked
 from xsp3ioc.stream.formulas import Scaler
 from xsp3ioc.stream.legacy_images import PICKLE_PROTOCOL, TYPES, LegacyImages, PickledList
 from xsp3ioc.stream.messages import Block, SeriesEnd
-from xsp3ioc.stream.sockets import PortInUseError
+from xsp3ioc.stream.served_socket import PortInUseError
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 8, 16, 30, 31, 32, 33, 64, 256])

@@ -213,7 +213,7 @@ def test_all_who_stop_leave_a_part_of_the_pool_to_the_others():
     subscribers.inbox += [image(number, 1, slab=number) for number in range(64)]
     subscribers.distribute()
     for known in subscribers.select():
-        while (item := known.next(subscribers.spare())) is not None:
+        while (item := known.next(subscribers.spare() > 0)) is not None:
             known.sent(item)
     slabs = sorted(known.slabs for known in subscribers.select())
     assert slabs[0] == 1
