@@ -59,6 +59,8 @@ class Acquisition(threading.Thread):
         self._flags = ErrorFlag(0)
         self._patient_until = time.monotonic() + PATIENCE
         self._heartbeat = Heartbeat()
+        self._cut_off: set[str] = set()
+        """Names of subscribers of whom it has been said that they are too slow."""
         self.furthest = 0
         """Frames that the hardware has finished."""
         self.messages = 1
@@ -214,8 +216,9 @@ class Acquisition(threading.Thread):
             if series.abandoned.is_set():
                 return None
             cut = self._room.cut_off(series.id, self.furthest - series.next)
-            if cut is not None:
+            if cut is not None and cut[0] not in self._cut_off:  # how much it is in all is said at the end
                 name, gaps = cut
+                self._cut_off.add(name)
                 text = ", ".join(f"{gap.first}..{gap.last}" for gap in gaps)
                 self._on_warning(f"Subscriber {name!r} is too slow and lost frames {text} of series {series.id}")
             time.sleep(0.0005)

@@ -209,6 +209,7 @@ class AcquisitionCommands(TriggerCommands, Stopping, AttributeCommands):
             self.data.probe()
             patience = SUBSCRIBER_PATIENCE / (2 if series.stop_asked.is_set() else 1)  # a stop is to be answered first
             stuck = self.data.subscribers.wait_sent(patience, series.abandoned.is_set, LONGEST_WAIT)
+            self.data.subscribers.say_losses(series.id)
             streamed = self.data.subscribers.streamed(series.id, series.acquired)
             written = series.written if series.recorded else None
             self._tell_end(series, number, Audience.others, streamed, written)

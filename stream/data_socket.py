@@ -128,13 +128,14 @@ class DataSocket(ServedSocket):
         except zmq.Again:
             return False
         except zmq.ZMQError as error:
-            self._leave(subscriber, error.strerror or "")
+            log.debug("Sending to subscriber %r: %s", subscriber.name, error.strerror)
+            self._leave(subscriber)
             return False
         return True
 
-    def _leave(self, subscriber: Subscriber, why: str) -> None:
+    def _leave(self, subscriber: Subscriber) -> None:
         del self.subscribers.known[subscriber.identity]
-        log.info("Subscriber %r left the data socket (%s)", subscriber.name, why)
+        log.info("Subscriber %r left the data socket", subscriber.name)
         self._on_change(Departure(subscriber.name, subscriber.waiting) if subscriber.waiting else None)
 
     def _receive(self) -> None:
@@ -164,7 +165,7 @@ class DataSocket(ServedSocket):
             self._answer(self._strangers.ask_for_hello(identity, message))
         elif isinstance(message, Credit):
             if subscriber.cut_off and message.n > 0:
-                log.info("Subscriber %r takes frames again", subscriber.name)
+                log.debug("Subscriber %r takes frames again", subscriber.name)
             subscriber.give_credit(message.n)
         elif subscriber.writer:
             self._on_report(message)
@@ -176,7 +177,7 @@ class DataSocket(ServedSocket):
         if subscriber.compressed:
             self._packer.prepare()
         if (before := self.subscribers.known.get(identity)) is not None:
-            self._leave(before, "it says hello again")
+            self._leave(before)
         self.subscribers.join(subscriber)
         log.info("Subscriber %r joined the data socket", subscriber.name)
         self._on_change(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -11,6 +12,8 @@ from collections.abc import Callable
 from xsp3ioc.stream.messages import Capture, CaptureEnd, Gap, Header, Message, ProtocolError, SeriesEnd, encode
 from xsp3ioc.stream.pool import Pool
 from xsp3ioc.stream.subscriber import Audience, Item, Subscriber
+
+log = logging.getLogger(__name__)
 
 MOST_SUBSCRIBERS = 64
 
@@ -77,6 +80,12 @@ class Subscribers:
         """Frames of the running series sent to every subscriber; all of `acquired` if there is none."""
         behind = (known.waiting + sum(map(len, known.lost_of(series_id))) for known in self.select())
         return max(0, acquired - max(behind, default=0))
+
+    def say_losses(self, series_id: int) -> None:
+        """Say in the log, at the end of a series, how much of it each has lost."""
+        for known in self.select():
+            if lost := sum(map(len, known.lost_of(series_id))):
+                log.warning("Subscriber %r lost %d frames of series %d: it was too slow", known.name, lost, series_id)
 
     def cut_laggiest(self, series_id: int, patience: float) -> tuple[str, list[Gap]] | None:
         """Cut off the subscriber that holds the oldest block, if that frees memory; say who lost what.
