@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import logging
 import os
 import sys
 import time
@@ -89,10 +90,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=_count, default=0, metavar="SERIES", help="end after so many series")
     parser.add_argument("--compression", choices=COMPRESSIONS, default="", help=COMPRESSION_HELP)
     options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="xsp3-print: %(message)s")
     try:
         with Receiver(options.connect, options.name, compression=options.compression) as receiver:
             first = receiver.receive(PATIENCE)
-            if first is None and not receiver.connected:
+            if first is None and not receiver.connected and not receiver.refusal:
                 print(f"xsp3-print: nobody answers at {receiver.endpoint} yet; waits for it", file=sys.stderr)
             missing = show(receiver, itertools.chain([first] if first else [], receiver), options.count)
     except KeyboardInterrupt:

@@ -142,6 +142,12 @@ class Receiver:
         """Whether there is a connection."""
         return self._connection.up
 
+    @property
+    def refusal(self) -> str:
+        """Why there is no connection, and what to do, where the other side has said so; else empty."""
+        refusal = self._connection.refusal
+        return f"{refusal.what}. {refusal.hint}" if refusal is not None else ""
+
     def receive(self, timeout: float | None = None) -> Event | None:
         """Return the next event, or None when none came within `timeout` seconds (None: wait for ever).
 
@@ -185,7 +191,7 @@ class Receiver:
 
     def _watch_connection(self) -> None:
         """Say hello wherever there is a new connection; RefusedError where there never will be one."""
-        before, refused = self.connected, self._connection.refusal
+        before, refused = self.connected, self.refusal
         if self._connection.look():
             log.info("Connected to %s", self.endpoint)
             self._owed = 0
@@ -194,10 +200,10 @@ class Receiver:
         elif before and not self.connected:
             log.info("Disconnected from %s", self.endpoint)
         refusal = self._connection.refusal
-        if refusal is not None and refusal != refused:
-            if refusal.final:
-                raise RefusedError(f"{refusal.what}. {refusal.hint}")
-            log.warning("%s. %s", refusal.what, refusal.hint)
+        if refusal is not None and refusal.final:
+            raise RefusedError(self.refusal)
+        if self.refusal not in ("", refused):
+            log.warning("%s", self.refusal)
 
     def _return_credit(self) -> None:
         credit, self._owed = self._owed, 0
