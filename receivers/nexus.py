@@ -141,6 +141,8 @@ class NexusFile:
         """Add a block of the running series; frames before it that never came are marked as missing."""
         if block.first > self._next:
             self._skip(block.first - self._next)
+            for gap in block.missing:
+                self._mark(gap)
         block = block.part(self._next - block.first, self._room(len(block)))
         if len(block):
             began = time.perf_counter()

@@ -59,6 +59,8 @@ class Acquisition(threading.Thread):
         self._flags = ErrorFlag(0)
         self._patient_until = time.monotonic() + PATIENCE
         self._heartbeat = Heartbeat()
+        self._handed_on = 0
+        """Number of the frame after the last one that was."""
         self._cut_off: set[str] = set()
         """Names of subscribers of whom it has been said that they are too slow."""
         self.furthest = 0
@@ -286,10 +288,11 @@ class Acquisition(threading.Thread):
         series.latest = block
         self._patient_until = time.monotonic() + PATIENCE
         series.attributes = series.read_attributes()
-        image = image_of(block, self.messages, series.attributes)
+        missing = series.gaps(self._handed_on, block.first) if block.first > self._handed_on else ()
+        image = image_of(block, self.messages, series.attributes, missing)
         self._data.publish(image, block, series.audience_of(block))
         self.messages += 1
-        series.next = block.end
+        series.next = self._handed_on = block.end
         self._on_block(block)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +32,23 @@ class FrameStatus(IntEnum):
     """Not received, by one channel at least; that channel's place, or the frame's, holds zeros."""
 
 
+class Gap(msgspec.Struct):
+    """Frames `first`..`last` (inclusive) are missing, and why."""
+
+    first: int
+    last: int
+    reason: str
+
+    def __len__(self) -> int:
+        """Return how many frames are missing."""
+        return self.last - self.first + 1
+
+    @property
+    def status(self) -> FrameStatus:
+        """What the file says of them."""
+        return FrameStatus.overrun if self.reason == "overrun" else FrameStatus.missing
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Consecutive frames of one series."""
@@ -49,6 +67,8 @@ class Block:
     """Where it lies in the server's pool: bytes from the begin, frames of its layout."""
     attributes: Mapping[str, Value] = field(default_factory=dict)
     """What else is written beside each of its frames, where it was received: by name of the attribute."""
+    missing: Sequence[Gap] = ()
+    """Frames before it that nobody gets, where it was received."""
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -82,6 +102,7 @@ class Block:
             self.factors[part],
             self.frames[part],
             attributes=self.attributes,
+            missing=self.missing,
         )
 
     def parts(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:

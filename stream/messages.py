@@ -47,6 +47,7 @@ from xsp3ioc.stream.blocks import FRAME_DTYPE as FRAME_DTYPE
 from xsp3ioc.stream.blocks import SCALERS as SCALERS
 from xsp3ioc.stream.blocks import Block as Block
 from xsp3ioc.stream.blocks import FrameStatus as FrameStatus
+from xsp3ioc.stream.blocks import Gap as Gap
 from xsp3ioc.stream.blocks import frame_bytes, lay_out
 from xsp3ioc.stream.bslz4 import Packed as Packed
 from xsp3ioc.stream.bslz4 import divisible as divisible
@@ -183,23 +184,8 @@ class Image(Message, tag="image"):
     its begin), and for how many frames it was laid out. It stays there until its credit is returned."""
     attributes: dict[str, Value] = {}
     """Values of the header's attributes when the block was read; null: there was none."""
-
-
-class Gap(msgspec.Struct):
-    """Frames `first`..`last` (inclusive) are missing, and why."""
-
-    first: int
-    last: int
-    reason: str
-
-    def __len__(self) -> int:
-        """Return how many frames are missing."""
-        return self.last - self.first + 1
-
-    @property
-    def status(self) -> FrameStatus:
-        """What the file says of them."""
-        return FrameStatus.overrun if self.reason == "overrun" else FrameStatus.missing
+    missing: Sequence[Gap] = ()
+    """Frames before it that nobody gets; known already, and named again by `series_end`."""
 
 
 class SeriesEnd(Message, tag="series_end"):
@@ -250,8 +236,10 @@ def _decode(decoder: msgspec.json.Decoder, part: bytes | memoryview) -> Any:
         raise ProtocolError(f"not a message of {PROTOCOL} {VERSION}: {error}") from error
 
 
-def image_of(block: Block, msg_number: int, attributes: dict[str, Value] | None = None) -> Image:
-    """JSON part of a block's message; `attributes`: values beside its frames."""
+def image_of(
+    block: Block, msg_number: int, attributes: dict[str, Value] | None = None, missing: Sequence[Gap] = ()
+) -> Image:
+    """JSON part of a block's message; `attributes`: values beside its frames, `missing`: frames before it."""
     channels, bins = block.mca.shape[1:]
     shape = (len(block), channels, bins)
     return Image(
@@ -260,6 +248,7 @@ def image_of(block: Block, msg_number: int, attributes: dict[str, Value] | None 
         frame=block.first,
         shape=shape,
         attributes=attributes or {},
+        missing=missing,
     )
 
 
@@ -282,6 +271,7 @@ def block_from_parts(image: Image, parts: Sequence[Any]) -> Block:
             np.frombuffer(parts[2], "<f8").reshape(frames, channels),
             np.frombuffer(parts[3], FRAME_DTYPE).reshape(frames),
             attributes=image.attributes,
+            missing=image.missing,
         )
     except ValueError as error:
         raise ProtocolError(f"image of shape {image.shape}: {error}") from error
@@ -297,4 +287,5 @@ def block_from_pool(image: Image, pool: memoryview) -> Block:
     if not (0 <= start and frames <= laid_out and stop <= len(pool)):
         raise ProtocolError(f"image at {start}..{stop} of a memory of {len(pool)} bytes")
     arrays = lay_out(np.frombuffer(pool[start:stop], np.uint8), laid_out, channels, bins)
-    return dataclasses.replace(arrays.block(image.series_id, image.frame, frames), attributes=image.attributes)
+    block = arrays.block(image.series_id, image.frame, frames)
+    return dataclasses.replace(block, attributes=image.attributes, missing=image.missing)

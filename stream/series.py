@@ -163,6 +163,11 @@ class Series:
         else:
             self.missing.append(Gap(first, last, reason))
 
+    def gaps(self, first: int, end: int) -> list[Gap]:
+        """Return what is known to be missing of the frames from `first` on, before `end`."""
+        inside = ((max(gap.first, first), min(gap.last, end - 1), gap.reason) for gap in self.missing)
+        return [Gap(start, last, reason) for start, last, reason in inside if start <= last]
+
     @property
     def length(self) -> int:
         """Frames that were read or are known to be missing."""

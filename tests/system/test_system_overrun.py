@@ -70,6 +70,7 @@ def test_or_it_goes_on_with_the_gap_marked(start_rig, frames):
     assert heard.wrong == []
     assert heard.end.reason == "complete"
     assert named(heard.end.missing) == bad
+    assert (written["frame_status"][bad] == 1).all()
     # Whoever got the stream knows the same: marked in its blocks, or not in them.
     assert sorted(heard.invalid + named(heard.gaps)) == bad
     good = frames - len(bad)
