@@ -135,7 +135,7 @@ FACTS = [
     _setting("clock_period", "Time of a tick", "s"),
     _word("trigger_mode", "Trigger mode of the first series"),
     _word("times", "Where time_stamp comes from: ticks, or read-out (estimated)"),
-    _setting("event_widths", "Dead ticks per event and channel, exactly", "tick"),
+    _setting("event_widths", "Dead ticks per event, less one, of each channel, exactly", "tick"),
     _word("dead_time_model", "How dead_time_correction is made"),
     _setting("energy_offset", "Energy at the centre of bin 0, per channel", "eV"),
     _setting("energy_slope", "Energy of one bin, per channel", "eV"),

@@ -109,7 +109,7 @@ DETECTOR_COLUMNS = [
     _scaler(Scaler.window2, "counts", "Events in window 2"),
     _scaler(Scaler.pileup, "counts", "Pile-up events"),
     _scaler(Scaler.total_ticks, "tick", "Total ticks"),
-    Column("event_width", "i4", "tick", "Dead ticks per event, rounded; exactly: config/event_widths", _widths),
+    Column("event_width", "i4", "tick", "Dead ticks per event, less 1; rounded, exactly: config/event_widths", _widths),
     Column("dead_time_correction", "f8", "", "Dead-time correction factor", lambda f: f.factors),
     Column(
         "dead_time_percent",

@@ -14,7 +14,7 @@ from xsp3ioc.stream.messages import Block, Header
 from xsp3ioc.stream.served_socket import MOST_AT_ONCE
 from xsp3ioc.stream.side_socket import SideSocket
 
-WAITING_BYTES = 256 << 20
+WAITING_BYTES = 1 << 30
 """Spectra that wait for a subscriber before it loses frames; copies, so that the pool is not held."""
 LEAST_WAITING = 64
 """Frames that may wait, however large they are."""

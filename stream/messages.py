@@ -133,7 +133,7 @@ class Header(Message, tag="header"):
     times: str
     """Where the frames' times come from: `ticks` (start + counted ticks and gaps) or `read-out` (estimated)."""
     event_widths: list[float]
-    """Dead ticks per event and channel, as used for the factors."""
+    """Dead ticks per event, less one, of each channel, as used for the factors."""
     energy_offset: list[float]
     """eV at the centre of bin 0, per channel."""
     energy_slope: list[float]
