@@ -8,7 +8,7 @@ from xsp3ioc.receivers.addresses import MONITOR_PORT, address
 from xsp3ioc.receivers.connection import Connection
 from xsp3ioc.receivers.keys import connect
 
-HINT = "Does the server run there, and may other hosts reach it (xsp3ioc --listen)?"
+HINT = "Does the server run, is this its monitor port, and may other hosts reach it (xsp3ioc --listen)?"
 """Where nothing better is known."""
 CONNECT = 1.5
 """Seconds for a server to be reached; one that is there takes a request at once."""

@@ -63,17 +63,26 @@ def end_lines(end: SeriesEnd, receiver: Receiver) -> list[str]:
 
 def show(receiver: Receiver, events: Iterable[Event], count: int) -> int:
     """Print `count` series (0: for ever) of the receiver's events; return how many frames were missing in them."""
-    progress = None
-    missing = ended = 0
+    progress = running = None
+    missing = ended = received = 0
     for event in events:
         match event:
             case Header():
-                progress = Progress(event)
-                print(header_line(event), flush=True)
-            case Block() if progress and (line := progress.line(receiver.received)):
-                print(line, flush=True)
+                series = event.series_id, event.time
+                if running not in (None, series):
+                    print(f"Series {running[0]}: its end never came; {received} received", flush=True)
+                    missing, ended = missing + 1, ended + 1
+                    if ended == count:
+                        break
+                if running != series:
+                    print(header_line(event), flush=True)
+                progress, running = Progress(event), series
+            case Block() if progress:
+                received = receiver.received
+                if line := progress.line(received):
+                    print(line, flush=True)
             case SeriesEnd() if progress:
-                progress = None
+                progress = running = None
                 print("\n".join(end_lines(event, receiver)), flush=True)
                 missing += sum(len(gap) for gap in receiver.gaps)
                 ended += 1

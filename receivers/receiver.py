@@ -100,8 +100,9 @@ class Receiver:
         """The running series may have begun before this receiver had joined."""
         self._hello = encode(Hello(name=name, credit=credit, token=token, library=library, compression=compression))
         self._owed = 0
-        self._series: tuple[int, float] | None = None
+        self._series = (0, 0.0)
         self._next = 0
+        self._running = False
         self._fresh = True
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
@@ -198,12 +199,16 @@ class Receiver:
             self._fresh = True
             self._socket.send(self._hello)
         elif before and not self.connected:
-            log.info("Disconnected from %s", self.endpoint)
+            self._lost_connection()
         refusal = self._connection.refusal
         if refusal is not None and refusal.final:
             raise RefusedError(self.refusal)
         if self.refusal not in ("", refused):
             log.warning("%s", self.refusal)
+
+    def _lost_connection(self) -> None:
+        here = f" in series {self._series[0]}, {self.received} frames of it are here" if self._running else ""
+        log.log(logging.WARNING if here else logging.INFO, "Connection to %s lost%s", self.endpoint, here)
 
     def _return_credit(self) -> None:
         credit, self._owed = self._owed, 0
@@ -250,6 +255,7 @@ class Receiver:
 
     def _begin(self, header: Header) -> None:
         self.late, self._fresh = self._fresh, False
+        self._running = True
         series = header.series_id, header.time
         # A header that comes again, after a reconnection, continues its series.
         if series != self._series:
@@ -258,7 +264,7 @@ class Receiver:
             self.gaps = []
 
     def _count(self, block: Block) -> None:
-        if self._series is None or block.series_id != self._series[0]:
+        if block.series_id != self._series[0]:
             return
         if block.first > self._next:
             self._check_gap(block.first)
@@ -267,12 +273,17 @@ class Receiver:
         self._next = max(self._next, block.end)
 
     def _end(self, end: SeriesEnd) -> None:
-        if self._series is None or end.series_id != self._series[0]:
+        if end.series_id != self._series[0]:
             return
+        self._running = False
         last = last_frame(end)
         if last >= self._next:
             self._check_gap(last)
             self._gap(last, "not received")
+        for gap in self.gaps:
+            # The server's reason, if it has named them.
+            named = (one.reason for one in (*end.missing, *end.lost) if one.first <= gap.first and gap.last <= one.last)
+            gap.reason = next(named, gap.reason)
 
     @property
     def _joining(self) -> bool:

@@ -13,7 +13,8 @@ from xsp3ioc.receivers.nexus import NexusFile
 from xsp3ioc.receivers.parts import PartFiles, open_file
 from xsp3ioc.receivers.paths import confined, numbered, prepare, shown
 from xsp3ioc.receivers.recording import Recording
-from xsp3ioc.stream.messages import Capture, CaptureEnd, Closed, Failed, FromReceiver, Header, SeriesEnd
+from xsp3ioc.receivers.series_table import CLOSED_FIRST
+from xsp3ioc.stream.messages import Block, Capture, CaptureEnd, Closed, Failed, FromReceiver, Header, SeriesEnd, Written
 
 TEMPLATE = "series_%06d.h5"
 
@@ -46,10 +47,19 @@ class RemoteRecording(Recording):
         own = {"part_frames": part_frames, "part_bytes": part_bytes}
         self._parts = own if any(own.values()) else {}
         self._own = False
+        self._missing = self._went_by = 0
+        """Frames of the running series, or the last one: without data in the file, and before its first one there."""
+        self._cut_short = False
+        """The file is closed before its series has ended."""
 
     def _told(self, report: FromReceiver) -> None:
-        if isinstance(report, Closed):
-            self._tell(f"{report.filename}: {report.frames} frames")
+        if isinstance(report, Written):
+            self._missing = report.missing
+        elif isinstance(report, Closed):
+            missing = f", {self._missing} of them missing" if self._missing else ""
+            late = f"; {self._went_by} went by before this writer had joined" if self._went_by else ""
+            short = "; their series had not ended" if self._cut_short else ""
+            self._tell(f"{report.filename}: {report.frames} frames{missing}{late}{short}")
         elif isinstance(report, Failed):
             self._tell(f"{shown(report.filename)}: failed after {report.frames} frames: {report.error}")
 
@@ -91,6 +101,17 @@ class RemoteRecording(Recording):
         self._own = False
         # One file for each capture, whatever the server makes of it, and none of our files is renamed by it.
         super()._open(msgspec.structs.replace(capture, each_frame=False, hold=False, held=""))
+
+    def _write(self, block: Block) -> None:
+        if self._late:
+            self._went_by = block.first
+        super()._write(block)
+
+    def _close(self, reason: str = CLOSED_FIRST) -> None:
+        file = self._file
+        self._cut_short = self._header is not None and file is not None and not file.full
+        super()._close(reason)
+        self._missing = self._went_by = 0
 
     def _end_series(self, end: SeriesEnd) -> None:
         ours = self._own and self._header and self._header.series_id == end.series_id

@@ -168,7 +168,8 @@ class Picture:
             line.set_linestyle("-" if use else ":")
         doubt = "" if snapshot.calibrated else ", at the preset 10 eV per bin"
         self._axes.set_xlabel(f"energy (keV){doubt}")
-        self._axes.set_ylabel(f"counts per {group} bins ({group * slope[0]:g} eV)")
+        width = f" ({group * slope[0]:g} eV)" if len({*slope}) == 1 else ""
+        self._axes.set_ylabel(f"counts per {group} bins{width}")
         self._scale(snapshot, float(curves.max()))
         self._mark(snapshot)
 

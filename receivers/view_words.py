@@ -78,7 +78,9 @@ def file(status: Status) -> str:
     name = plain(status.full_file_name) if status.full_file_name else "none yet"
     if status.capture:
         return f"{name} (open, {status.captured:,} frames)"
-    return f"{name} ({plain(status.write_message)})" if status.write_status else name
+    if status.write_status:
+        return f"{name} ({plain(status.write_message)})"
+    return f"{name} (closed)" if status.full_file_name else name
 
 
 def table(snapshot: Snapshot) -> list[tuple[str, str, str, str]]:

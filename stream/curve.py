@@ -31,14 +31,16 @@ class Curve:
 
     def __init__(self, key: str, clients: str) -> None:
         """`key` is a file with the secret key; OSError says what is wrong with either."""
+        if not key or not clients:
+            raise OSError("curve_key and curve_clients: set both, the server's secret key and its clients' public ones")
         try:
             public, secret = load_certificate(key)
         except (OSError, ValueError) as error:
             raise OSError(f"curve_key: {error}") from None
         if secret is None:
             raise OSError(f"curve_key: {key} has no secret key: it is the file that ends with .key_secret")
-        if not clients or not Path(clients).is_dir():
-            raise OSError(f"curve_clients: {clients or 'nothing'} is no directory with public keys (*.key)")
+        if not Path(clients).is_dir():
+            raise OSError(f"curve_clients: {clients} is no directory with public keys (*.key)")
         self._public, self._secret = public, secret
         self._clients = Path(clients)
         self._unread: dict[Path, str] = {}

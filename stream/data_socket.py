@@ -138,6 +138,13 @@ class DataSocket(ServedSocket):
         log.info("Subscriber %r left the data socket", subscriber.name)
         self._on_change(Departure(subscriber.name, subscriber.waiting) if subscriber.waiting else None)
 
+    def close(self) -> None:
+        """Send what can be sent at once, and end the thread; what nobody can be sent any more is said."""
+        super().close()
+        for known in self.subscribers.select():
+            if known.waiting:
+                log.warning("Subscriber %r did not take %d frames before the server ended", known.name, known.waiting)
+
     def _receive(self) -> None:
         for _ in range(MOST_AT_ONCE):
             try:
@@ -178,6 +185,8 @@ class DataSocket(ServedSocket):
             self._packer.prepare()
         if (before := self.subscribers.known.get(identity)) is not None:
             self._leave(before)
+        if self.subscribers.full:
+            self._ping(None)  # who is gone makes room
         self.subscribers.join(subscriber)
         log.info("Subscriber %r joined the data socket", subscriber.name)
         self._on_change(None)

@@ -46,5 +46,5 @@ class Departures:
         names = ", ".join(repr(one.name) for one in left[:MOST_NAMED])
         more = len(left) - MOST_NAMED
         others = f" and {more} other{'s' if more > 1 else ''}" if more > 0 else ""
-        who, whom = ("Subscriber", "it") if len(left) == 1 else ("Subscribers", "them")
+        who, whom = ("Subscriber", "it") if len(left) == 1 else ("Subscribers", "them in all")
         return f"{who} {names}{others} left; {sum(one.frames for one in left)} frames were waiting for {whom}"

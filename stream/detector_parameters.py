@@ -220,8 +220,8 @@ class DetectorParameters:
     )
     subscribers = Parameter(0, "Subscribers of the data socket", pv="Subscribers", writable=False)
     legacy_dropped = Parameter(
-        0, "Frames of this series that the xspress3-streamer compatible publisher dropped", pv="LegacyDropped",
-        writable=False,
+        0, "Frames of this series that the xspress3-streamer compatible publisher dropped, at least",
+        pv="LegacyDropped", writable=False,
     )  # fmt: skip
     stream1_dropped = Parameter(
         0, "Frames of this series that the stream1 socket dropped", pv="Stream1Dropped", writable=False

@@ -54,8 +54,8 @@ class Expected:
                 raise StateError("Stopped before it began")
             if missing and waited > self._timeout:
                 raise StateError(
-                    f"{what} without subscriber {', '.join(missing)}: waited {self._timeout:g} s for it; start it, or "
-                    "take it out of --expect"
+                    f"{what} without subscriber {', '.join(missing)}: waited {self._timeout:g} s; "
+                    "start what is missing, or take it out of --expect"
                 )
             if missing and not said:
                 say(f"Waiting for subscriber {', '.join(missing)}")

@@ -29,6 +29,7 @@ class LegacyPublisher(SideSocket):
     """
 
     name = "The xspress3-streamer compatible publisher"
+    at_least = "at least "
 
     def __init__(
         self,

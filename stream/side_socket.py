@@ -25,6 +25,8 @@ class SideSocket(ServedSocket):
 
     name: str
     """What people call it."""
+    at_least = ""
+    """What the log says before a number of frames that were dropped."""
 
     def __init__(
         self, kind: int, endpoint: str, option: str, on_drop: Callable[[str], None], **socket_options: int
@@ -95,8 +97,8 @@ class SideSocket(ServedSocket):
             return
         series, self._series = self._series, None
         self._end(series, reason)
-        lost = [f"{self.dropped} frames of series {series.series_id}"] if self.dropped else []
-        lost += [f"{self._earlier} frames of series before {series.series_id}"] if self._earlier else []
+        lost = [f"{self.at_least}{self.dropped} frames of series {series.series_id}"] if self.dropped else []
+        lost += [f"{self.at_least}{self._earlier} frames of series before {series.series_id}"] if self._earlier else []
         if lost:
             log.warning("%s dropped %s: %s", self.name, " and ".join(lost), self._why)
 

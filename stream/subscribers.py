@@ -35,9 +35,14 @@ class Subscribers:
         self._header: Header | None = None
         self._counter = 0
 
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for another one."""
+        return len(self.select()) >= self._most
+
     def join(self, subscriber: Subscriber) -> None:
         """Take in a new one; who comes late, or again, gets the header and then the next block."""
-        if not subscriber.writer and len(self.select()) >= self._most:
+        if not subscriber.writer and self.full:
             more = "" if self._most == MOST_SUBSCRIBERS else ": a larger pool has room for more"
             raise ProtocolError(f"there are {self._most} subscribers already{more}")
         self.known[subscriber.identity] = subscriber

@@ -101,3 +101,21 @@ def test_nobody_is_there(feed, start):
     finally:
         printer.kill()
         printer.communicate()
+
+
+def test_a_series_without_an_end(feed, start):
+    printer = start("--count", "2")
+    feed.send(header(1), frames(0, 3), header(2), frames(0, 1, 2), end(1, 2))
+    out, _ = printer.communicate(timeout=10)
+    assert "Series 1: its end never came; 3 received" in out.splitlines()
+    assert "Series 2: complete; 1 acquired, 1 received, 0 missing" in out.splitlines()
+    assert printer.returncode == 1
+
+
+def test_a_server_that_dies(feed, start):
+    printer = start()
+    feed.send(header(1), frames(0, 3))
+    feed.wait(Credit)
+    feed.close()
+    lost = f"xsp3-print: Connection to {feed.endpoint} lost in series 1, 3 frames of it are here\n"
+    assert printer.stderr.readline() == lost

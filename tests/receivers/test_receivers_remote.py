@@ -69,7 +69,8 @@ def test_series_without_a_capture_get_files_of_their_own(feed, writer, root):
 
 def test_joining_late_keeps_no_place_for_what_went_by(feed, writer, root):
     feed.send(header(1, 0), frames(1000, 3), end(1003))
-    assert writer.stdout.readline() == f"{root}/series_000001.h5: 3 frames\n"
+    late = "1000 went by before this writer had joined"
+    assert writer.stdout.readline() == f"{root}/series_000001.h5: 3 frames; {late}\n"
     assert column(root / "series_000001.h5", "frame_in_series") == [1000, 1001, 1002]
 
 
@@ -77,7 +78,7 @@ def test_a_message_that_cannot_be_read_is_passed_over(feed, writer, root):
     feed.send(capture("x.h5"), header(), frames(0, 2))
     feed.send_parts(b"no json")
     feed.send(frames(3, 1), end(4), END)
-    assert writer.stdout.readline() == f"{root}/x.h5: 4 frames\n"
+    assert writer.stdout.readline() == f"{root}/x.h5: 4 frames, 1 of them missing\n"
     assert column(root / "x.h5", "frame_status") == [0, 0, 2, 0]
 
 
@@ -89,7 +90,7 @@ def test_a_server_that_comes_back_is_joined_and_its_series_goes_on(feed, writer,
     with Feed(endpoint) as again:
         again.hello()
         again.send(capture("x.h5"), header(), frames(5, 1), end(6), END)
-        assert writer.stdout.readline() == f"{root}/x.h5: 6 frames\n"
+        assert writer.stdout.readline() == f"{root}/x.h5: 6 frames, 3 of them missing\n"
     assert column(root / "x.h5", "frame_status") == [0, 0, 2, 2, 2, 0]
     assert column(root / "x.h5", "series_index") == [0] * 6
 
@@ -102,7 +103,7 @@ def test_a_new_server_gets_a_new_file(feed, writer, root):
     with Feed(endpoint) as again:
         again.hello()
         again.send(header(1, 0, time=5.0), frames(0, 1), end(1))
-        assert writer.stdout.readline() == f"{root}/series_000001.h5: 2 frames\n"
+        assert writer.stdout.readline() == f"{root}/series_000001.h5: 2 frames; their series had not ended\n"
         assert writer.stdout.readline() == f"{root}/series_000001_1.h5: 1 frames\n"
 
 
@@ -174,7 +175,7 @@ def test_a_signal_closes_the_file(feed, writer, root, number):
     feed.send(capture("x.h5"), header(), *(frames(k, 1) for k in range(16)))
     feed.wait(Credit)
     writer.send_signal(number)
-    assert writer.stdout.readline() == f"{root}/x.h5: 16 frames\n"
+    assert writer.stdout.readline() == f"{root}/x.h5: 16 frames; their series had not ended\n"
     assert writer.wait(10) == 0
     np.testing.assert_array_equal(spectra(root / "x.h5"), frames(0, 16).mca)
     with h5py.File(root / "x.h5") as file:

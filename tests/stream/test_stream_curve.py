@@ -46,7 +46,7 @@ def test_what_the_server_itself_cannot_use_is_named(clients):
         (clients.parent / "nobody", clients, "curve_key: .*nobody"),
         (clients.parent / "server.key", clients, "has no secret key: it is the file that ends with .key_secret"),
         (secret, clients / "elsewhere", "curve_clients: .*elsewhere is no directory with public keys"),
-        (secret, "", "curve_clients: nothing is no directory"),
+        (secret, "", "curve_key and curve_clients: set both"),
     ):
         with pytest.raises(OSError, match=wrong):
             Curve(str(key), str(directory))

@@ -23,7 +23,7 @@ def test_many_are_one_line_when_it_is_quiet(clock):
         assert left.told() == ""
         clock[0] += 0.1
     clock[0] += 1.0
-    assert left.told() == "Subscribers 'c0', 'c1', 'c2' and 47 others left; 100 frames were waiting for them"
+    assert left.told() == "Subscribers 'c0', 'c1', 'c2' and 47 others left; 100 frames were waiting for them in all"
     assert left.told(at_once=True) == ""
 
 

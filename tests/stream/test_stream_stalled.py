@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack, contextmanager
 
+import pytest
 import zmq
 from stream_core import running_core
 
-from xsp3ioc.receivers.receiver import Receiver
+from xsp3ioc.receivers.receiver import Receiver, RefusedError
 from xsp3ioc.stream.messages import Block, Hello, SeriesEnd, encode
 
 FRAMES = 20_000
@@ -58,3 +59,17 @@ def test_those_who_stop_take_neither_the_others_nor_the_acquisition_along():
         cut = [update.value for update in core.said("status_message") if "too slow" in str(update.value)]
         assert all(any(name in text for text in cut) for name in ("'first'", "'second'"))
         assert not any("'reader'" in text for text in cut)
+
+
+def test_those_who_have_left_make_room_at_once():
+    with running_core(pool_bytes=64 << 20) as core:
+        endpoint = core.detector.data.endpoint
+        with ExitStack() as stack:
+            for name in "abcd":
+                stack.enter_context(stopped(endpoint, name))
+            core.wait(lambda: core.get("subscribers") == 4)
+            with Receiver(endpoint, "one more") as receiver, pytest.raises(RefusedError, match="4 subscribers already"):
+                receiver.receive(10)
+        with Receiver(endpoint, "the next") as receiver:
+            assert receiver.receive(0.5) is None
+            core.wait(lambda: core.get("subscribers") == 1)

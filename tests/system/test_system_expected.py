@@ -10,7 +10,7 @@ from ca_clients import ECA_NORMAL, ECA_PUTFAIL
 def test_a_series_waits_for_the_subscribers_that_are_expected(start_rig):
     rig = start_rig("--expect", "writer,map", "--expect-timeout", "1.5", parameters={"frames": 20})
     rig.ca.set(NumImages=20, AcquireTime=0.001)
-    refusal = "Acquire = 1 without subscriber map: waited 1.5 s for it; start it, or take it out of --expect"
+    refusal = "Acquire = 1 without subscriber map: waited 1.5 s; start what is missing, or take it out of --expect"
     # Nobody but the server's writer is there.
     assert rig.acquire(20) == ECA_PUTFAIL
     assert rig.message() == refusal

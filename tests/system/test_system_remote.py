@@ -168,11 +168,12 @@ def test_a_writer_that_was_stopped_for_a_while_marks_what_it_lost(start_rig, sta
     os.kill(remote.process.pid, signal.SIGCONT)
     whole(rig, path, 0, 4000)
     theirs = remote.root / Path(path).name
-    assert remote.wait_for(1) == f"{theirs}: 4000 frames"
+    said = remote.wait_for(1)
     written = Written(theirs)
     np.testing.assert_array_equal(written["frame_in_series"], np.arange(4000))
     lost = np.flatnonzero(written["frame_status"])
     assert 0 < len(lost) < 3800
+    assert said == f"{theirs}: 4000 frames, {len(lost)} of them missing"
     np.testing.assert_array_equal(written["frame_status"][lost], 2)
     written.check(rig.settings, 0.001)
 
@@ -198,7 +199,7 @@ def test_frames_that_are_lost_are_marked_alike_in_both_files(start_rig, start_re
     listener = rig.listener()
     path = captured(rig, "marked", 200)
     theirs = remote.root / path.name
-    assert remote.wait_for(1) == f"{theirs}: 200 frames"
+    assert remote.wait_for(1) == f"{theirs}: 200 frames, 8 of them missing"
     for file in (path, theirs):
         written = Written(file)
         assert set(written.lengths().values()) == {200}
