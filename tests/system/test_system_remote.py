@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from ca_clients import ECA_NORMAL, ECA_PUTFAIL
 from server_process import free_port
 from system_rig import Written
 
+NUMBERS = itertools.count()
 MISSING = {
     "missing": {"frames": [10, 11, 150]},
     "duplicated": {"frames": [0, 20, 90, 91, 199]},
@@ -62,11 +64,12 @@ class Remote:
 def start_remote(tmp_path):
     remotes = []
 
-    def start(rig, where="remote", joined=1):
-        before = rig.ca.get("det1:Subscribers")
-        remote = Remote(rig.server.data, tmp_path / where, f"{where}{len(remotes)}")
+    def start(rig, where="remote"):
+        # Not by their number: it changes when one who was killed is noticed.
+        name = f"{where} {next(NUMBERS)}"
+        remote = Remote(rig.server.data, tmp_path / where, name)
         remotes.append(remote)
-        rig.ca.wait_for("det1:Subscribers", before + joined)
+        rig.server.wait_for_log(f"Subscriber {name!r} joined")
         return remote
 
     yield start
@@ -132,7 +135,7 @@ def test_a_writer_that_is_restarted_in_mid_series(rig, start_remote, number):
     rig.begin(3000, 0.001)
     rig.ca.wait_above("det1:ArrayCounter_RBV", 1200)
     first.end(number)
-    second = start_remote(rig, where, joined=0)
+    second = start_remote(rig, where)
     assert rig.ca.put_status("acquire") == ECA_NORMAL
     assert rig.ca.put_status("capture") == ECA_NORMAL
     whole(rig, path, 0, 3000)
