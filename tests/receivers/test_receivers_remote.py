@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 
 import h5py
 import hdf5plugin  # noqa: F401
@@ -32,11 +33,19 @@ def program(feed, root):
     return [sys.executable, "-m", "xsp3ioc.receivers.writer", "--connect", feed.endpoint, "--root", str(root)]
 
 
+def heed_hang_ups():
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may not
+
+
 @pytest.fixture
 def writer(feed, root):
-    with subprocess.Popen(program(feed, root), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as writer:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(program(feed, root), preexec_fn=heed_hang_ups, **pipes) as writer:
+        late = threading.Timer(60, writer.kill)  # nothing is read for ever
+        late.start()
         feed.hello()
         yield writer
+        late.cancel()
         writer.kill()
 
 
