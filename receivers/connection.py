@@ -49,7 +49,8 @@ class Connection:
             event = happened["event"]
             new = self.up = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
             if event != zmq.EVENT_DISCONNECTED:  # which follows each refusal, too
-                self.refusal = None if self.up else self._why(event, happened["value"])
+                # Which end notices first that they do not speak alike is chance: what has been found out remains.
+                self.refusal = None if self.up else self._why(event, happened["value"]) or self.refusal
         return new
 
     def close(self) -> None:

@@ -22,9 +22,9 @@ class Subscribers:
     """Everybody on the data socket. The socket's thread distributes; others only queue items, ask and wait."""
 
     def __init__(self, pool: Pool) -> None:
-        """Blocks lie in `pool`; at most three quarters of it are out of our hands."""
+        """Blocks lie in `pool`; at most half of it is out of our hands."""
         self._slab_bytes = pool.slab_bytes
-        self._spare = pool.slabs // 2
+        self._spare = pool.slabs // 4
         """Slabs that all together may take; beyond it each has only one."""
         self._most = min(MOST_SUBSCRIBERS, max(1, pool.slabs // 4))
         self.known: dict[bytes, Subscriber] = {}

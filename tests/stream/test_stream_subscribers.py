@@ -218,7 +218,7 @@ def test_all_who_stop_leave_a_part_of_the_pool_to_the_others():
     slabs = sorted(known.slabs for known in subscribers.select())
     assert slabs[0] == 1
     assert slabs[-1] == MOST_SLABS
-    assert sum(slabs) <= 48
+    assert sum(slabs) <= 32
 
 
 def test_who_is_cut_off_gets_nothing_more_of_the_series_until_it_gives_credit(all_three):
