@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -73,11 +74,19 @@ def test_flush_now_without_a_file(rig):
     assert rig.ca.get("HDF1:FlushNow") == 0
 
 
+def look_between_flushes(path):
+    """Without SWMR nothing keeps a reader from coming in the middle of a flush, where the file is not whole."""
+    for _ in range(10):
+        with contextlib.suppress(subprocess.CalledProcessError):
+            return look(path)
+    return look(path)
+
+
 def test_flush_of_so_many_frames(rig):
     path = rig.capture("counted", HDF1__NumFramesFlush=1)
     rig.begin(400, 0.05)
     rig.ca.wait_above("det1:ArrayCounter_RBV", 3)
-    assert look(path)[0] >= 1
+    assert look_between_flushes(path)[0] >= 1
     rig.ca.wait_above("HDF1:NumCaptured_RBV", 2)
     rig.ca.set(HDF1__NumFramesFlush=0)
     assert rig.ca.put("det1:Acquire", 0)[0] == ECA_NORMAL
