@@ -25,12 +25,15 @@ class Progress:
     """The lines about the running series: frames so far, and frames per second since the last line."""
 
     def __init__(self, header: Header) -> None:
+        self.series = header.series_id, header.time
+        self.received = 0
         self._asked = f" of {header.frames}" if header.frames else ""
         self._shown = time.monotonic()
         self._shown_frames = 0
 
     def line(self, frames: int) -> str | None:
         """Return a line for `frames` frames received so far; None while the last line is recent."""
+        self.received = frames
         now = time.monotonic()
         passed = now - self._shown
         if passed < INTERVAL:
@@ -63,26 +66,23 @@ def end_lines(end: SeriesEnd, receiver: Receiver) -> list[str]:
 
 def show(receiver: Receiver, events: Iterable[Event], count: int) -> int:
     """Print `count` series (0: for ever) of the receiver's events; return how many frames were missing in them."""
-    progress = running = None
-    missing = ended = received = 0
+    progress = None
+    missing = ended = 0
     for event in events:
         match event:
-            case Header():
-                series = event.series_id, event.time
-                if running not in (None, series):
-                    print(f"Series {running[0]}: its end never came; {received} received", flush=True)
+            # One that comes again, after a reconnection, continues its series.
+            case Header() if progress is None or progress.series != (event.series_id, event.time):
+                if progress is not None:
+                    print(f"Series {progress.series[0]}: its end never came; {progress.received} received", flush=True)
                     missing, ended = missing + 1, ended + 1
                     if ended == count:
                         break
-                if running != series:
-                    print(header_line(event), flush=True)
-                progress, running = Progress(event), series
-            case Block() if progress:
-                received = receiver.received
-                if line := progress.line(received):
-                    print(line, flush=True)
+                print(header_line(event), flush=True)
+                progress = Progress(event)
+            case Block() if progress and (line := progress.line(receiver.received)):
+                print(line, flush=True)
             case SeriesEnd() if progress:
-                progress = running = None
+                progress = None
                 print("\n".join(end_lines(event, receiver)), flush=True)
                 missing += sum(len(gap) for gap in receiver.gaps)
                 ended += 1
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
             first = receiver.receive(PATIENCE)
             if first is None and not receiver.connected and not receiver.refusal:
                 print(f"xsp3-print: nobody answers at {receiver.endpoint} yet; waits for it", file=sys.stderr)
-            missing = show(receiver, itertools.chain([first] if first else [], receiver), options.count)
+            missing = show(receiver, itertools.chain([] if first is None else [first], receiver), options.count)
     except KeyboardInterrupt:
         return INTERRUPTED if options.count else 0
     except BrokenPipeError:  # whoever read it has enough (head, less)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from bisect import bisect_right
 from collections.abc import Iterator
 from types import TracebackType
 
@@ -199,16 +200,13 @@ class Receiver:
             self._fresh = True
             self._socket.send(self._hello)
         elif before and not self.connected:
-            self._lost_connection()
+            here = f" in series {self._series[0]}, {self.received} frames of it are here" if self._running else ""
+            log.log(logging.WARNING if here else logging.INFO, "Connection to %s lost%s", self.endpoint, here)
         refusal = self._connection.refusal
         if refusal is not None and refusal.final:
             raise RefusedError(self.refusal)
         if self.refusal not in ("", refused):
             log.warning("%s", self.refusal)
-
-    def _lost_connection(self) -> None:
-        here = f" in series {self._series[0]}, {self.received} frames of it are here" if self._running else ""
-        log.log(logging.WARNING if here else logging.INFO, "Connection to %s lost%s", self.endpoint, here)
 
     def _return_credit(self) -> None:
         credit, self._owed = self._owed, 0
@@ -280,10 +278,12 @@ class Receiver:
         if last >= self._next:
             self._check_gap(last)
             self._gap(last, "not received")
+        # The server's reasons, where it has named all of a gap.
+        named = sorted((*end.missing, *end.lost), key=lambda one: one.first)
         for gap in self.gaps:
-            # The server's reason, if it has named them.
-            named = (one.reason for one in (*end.missing, *end.lost) if one.first <= gap.first and gap.last <= one.last)
-            gap.reason = next(named, gap.reason)
+            at = bisect_right(named, gap.first, key=lambda one: one.first) - 1
+            if at >= 0 and gap.last <= named[at].last:
+                gap.reason = named[at].reason
 
     @property
     def _joining(self) -> bool:

@@ -59,8 +59,6 @@ class Acquisition(threading.Thread):
         self._flags = ErrorFlag(0)
         self._patient_until = time.monotonic() + PATIENCE
         self._heartbeat = Heartbeat()
-        self._handed_on = 0
-        """Number of the frame after the last one that was."""
         self._cut_off: set[str] = set()
         """Names of subscribers of whom it has been said that they are too slow."""
         self.furthest = 0
@@ -285,14 +283,14 @@ class Acquisition(threading.Thread):
             # The vendor's formula divides by what may be zero; ours does not.
             np.nan_to_num(block.factors, copy=False, nan=1.0, posinf=1.0, neginf=1.0)
         block.frames["time"] = series.times(block.scalers[:, 0, Scaler.total_ticks])
-        series.latest = block
+        before, series.latest = series.latest.end if series.latest is not None else 0, block
         self._patient_until = time.monotonic() + PATIENCE
         series.attributes = series.read_attributes()
-        missing = series.gaps(self._handed_on, block.first) if block.first > self._handed_on else ()
+        missing = series.gaps(before, block.first) if block.first > before else ()
         image = image_of(block, self.messages, series.attributes, missing)
         self._data.publish(image, block, series.audience_of(block))
         self.messages += 1
-        series.next = self._handed_on = block.end
+        series.next = block.end
         self._on_block(block)
 
 

@@ -171,8 +171,6 @@ class DataSocket(ServedSocket):
         elif subscriber is None:
             self._answer(self._strangers.ask_for_hello(identity, message))
         elif isinstance(message, Credit):
-            if subscriber.cut_off and message.n > 0:
-                log.debug("Subscriber %r takes frames again", subscriber.name)
             subscriber.give_credit(message.n)
         elif subscriber.writer:
             self._on_report(message)

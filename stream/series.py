@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,9 +165,10 @@ class Series:
             self.missing.append(Gap(first, last, reason))
 
     def gaps(self, first: int, end: int) -> list[Gap]:
-        """Return what is known to be missing of the frames from `first` on, before `end`."""
-        inside = ((max(gap.first, first), min(gap.last, end - 1), gap.reason) for gap in self.missing)
-        return [Gap(start, last, reason) for start, last, reason in inside if start <= last]
+        """Return what is known to be missing of the frames from `first` on, before `end`; they are the newest."""
+        newest = takewhile(lambda gap: gap.last >= first, reversed(self.missing))  # there may be very many others
+        inside = [Gap(max(gap.first, first), min(gap.last, end - 1), gap.reason) for gap in newest if gap.first < end]
+        return inside[::-1]
 
     @property
     def length(self) -> int:

@@ -145,6 +145,10 @@ class Subscriber:
         """Return what it lost of a series."""
         return [gap for series, gap in self.lost if series == series_id]
 
+    def frames_lost(self, series_id: int) -> int:
+        """Return how many frames of a series it lost."""
+        return sum(map(len, self.lost_of(series_id)))
+
     @property
     def starved(self) -> bool:
         """Whether something waits for it that cannot be sent before it gives credit."""
@@ -154,6 +158,8 @@ class Subscriber:
         """Take back credit: so many blocks are consumed."""
         self.credit = min(self.credit + max(0, blocks), MOST_CREDIT)
         if blocks > 0:
+            if self.cut_off:
+                log.debug("Subscriber %r takes frames again", self.name)
             self.moved = time.monotonic()
             self.stuck = self.full = self.cut_off = False
         for _ in range(min(blocks, len(self.flight))):

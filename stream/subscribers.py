@@ -83,13 +83,13 @@ class Subscribers:
 
     def streamed(self, series_id: int, acquired: int) -> int:
         """Frames of the running series sent to every subscriber; all of `acquired` if there is none."""
-        behind = (known.waiting + sum(map(len, known.lost_of(series_id))) for known in self.select())
+        behind = (known.waiting + known.frames_lost(series_id) for known in self.select())
         return max(0, acquired - max(behind, default=0))
 
     def say_losses(self, series_id: int) -> None:
         """Say in the log, at the end of a series, how much of it each has lost."""
         for known in self.select():
-            if lost := sum(map(len, known.lost_of(series_id))):
+            if lost := known.frames_lost(series_id):
                 log.warning("Subscriber %r lost %d frames of series %d: it was too slow", known.name, lost, series_id)
 
     def cut_laggiest(self, series_id: int, patience: float) -> tuple[str, list[Gap]] | None:
