@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket as sockets
 from typing import Any, NamedTuple
 
 import zmq
@@ -18,6 +20,12 @@ EVENTS = (
 )
 UNKNOWN_KEY = 400
 """What a server answers to a key that it does not know."""
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03"
+"""So much of ZeroMQ's greeting (RFC 23) that the other side sends its own: signature and version."""
+MECHANISM = slice(12, 32)
+"""Where a greeting names how clients are let in."""
+PATIENCE = 1.0
+"""Seconds for a greeting."""
 
 
 class Refusal(NamedTuple):
@@ -43,14 +51,17 @@ class Connection:
 
     def look(self) -> bool:
         """Take in what has happened; return whether there is a new connection."""
-        new = False
+        new, failed = False, None
         while self.monitor.poll(0):
             happened = recv_monitor_message(self.monitor)
             event = happened["event"]
             new = self.up = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
-            if event != zmq.EVENT_DISCONNECTED:  # which follows each refusal, too
-                # Which end notices first that they do not speak alike is chance: what has been found out remains.
-                self.refusal = None if self.up else self._why(event, happened["value"]) or self.refusal
+            if self.up:
+                self.refusal = failed = None
+            elif event != zmq.EVENT_DISCONNECTED:  # which follows each failure, too
+                failed = event, happened["value"]
+        if failed is not None:  # only now: more may happen while one finds out why
+            self.refusal = self._why(*failed) or self.refusal
         return new
 
     def close(self) -> None:
@@ -63,7 +74,9 @@ class Connection:
         if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value == UNKNOWN_KEY:
             hint = "Its public half (*.key) belongs into the directory that the server has as curve_clients."
             return Refusal(f"{where} does not know this key", hint, final=True)
-        if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
+        # Which end notices first that they do not speak alike is chance: if it is the other one, it just leaves.
+        theirs = b"NULL" if encrypted else b"CURVE"
+        if value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH or mechanism(where) == theirs:
             if encrypted:
                 return Refusal(f"{where} has no keys", f"Unset {OWN} and {SERVERS}.", final=True)
             hint = f"Set {OWN} to the file of your secret key and {SERVERS} to that of the server's public one."
@@ -72,3 +85,14 @@ class Connection:
             hint = "Is it the public one of this server?"
             return Refusal(f"{where} has another key than {SERVERS} names", hint, final=False)
         return None
+
+
+def mechanism(endpoint: str) -> bytes:
+    """Return how the ZeroMQ socket at a TCP endpoint lets clients in, b"NULL" or b"CURVE"; empty: it does not say."""
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    greeting = b""
+    with contextlib.suppress(OSError, ValueError), sockets.create_connection((host, int(port)), PATIENCE) as peer:
+        peer.sendall(GREETING)
+        while len(greeting) < MECHANISM.stop and (more := peer.recv(MECHANISM.stop - len(greeting))):
+            greeting += more
+    return greeting[MECHANISM].rstrip(b"\0")
