@@ -24,7 +24,7 @@ GREETING = b"\xff" + bytes(8) + b"\x7f\x03"
 """So much of ZeroMQ's greeting (RFC 23) that the other side sends its own: signature and version."""
 MECHANISM = slice(12, 32)
 """Where a greeting names how clients are let in."""
-PATIENCE = 1.0
+PATIENCE = 3.0
 """Seconds for a greeting."""
 
 

@@ -26,6 +26,8 @@ CHANNELS, BINS = 2, 64
 CLOCK = 12.5e-9
 START = 1_750_000_000.0
 TOKEN = "a token"
+PATIENCE = 60
+"""Seconds for what is to come; a machine that does much else takes long."""
 
 
 def header(series_id=1, capture_id=1, **changes):
@@ -80,16 +82,16 @@ def end(acquired, series_id=1, **changes):
 
 
 class Feed:
-    """The server's end of the wire; `wait` raises TimeoutError after 10 s."""
+    """The server's end of the wire; `wait` raises TimeoutError after a minute."""
 
     def __init__(self, endpoint):
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
-        self._socket.setsockopt(zmq.LINGER, 1000)
+        self._socket.setsockopt(zmq.LINGER, 20_000)
         self._socket.bind(endpoint)
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._peer = b""
-        self.credit = 0
+        self.credit = self._allowed = 0
         self.reports = []
 
     def __enter__(self):
@@ -107,20 +109,35 @@ class Feed:
 
     def wait(self, kind, count=1, **fields):
         """The next message of this kind and with these fields; those before it are kept in `reports`."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while True:
             if not self._socket.poll(1000 * max(0, deadline - time.monotonic())):
                 raise TimeoutError(f"no {kind.__name__}; only {self.reports}")
-            peer, part = self._socket.recv_multipart()
-            message = decode_from_receiver(part)
-            if isinstance(message, Hello):
-                self._peer, self.credit = peer, message.credit
-            if isinstance(message, Credit):
-                self.credit += message.n
-            else:
-                self.reports.append(message)
+            message = self._take()
             if isinstance(message, kind) and all(getattr(message, name) == fields[name] for name in fields):
                 return message
+
+    def _take(self):
+        peer, part = self._socket.recv_multipart()
+        message = decode_from_receiver(part)
+        if isinstance(message, Hello):
+            self._peer, self.credit, self._allowed = peer, message.credit, message.credit
+        if isinstance(message, Credit):
+            self.credit += message.n
+        else:
+            self.reports.append(message)
+        return message
+
+    def wait_until_taken(self):
+        """Until all blocks that were sent have been taken: the credit of the last one is back."""
+        while self.credit < self._allowed:
+            self.wait(Credit)
+
+    def came(self, kind):
+        """All messages of this kind that have come until now."""
+        while self._socket.poll(0):
+            self._take()
+        return [report for report in self.reports if isinstance(report, kind)]
 
     def send(self, *messages):
         for message in messages:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from receivers_feed import Feed, capture, end, frames, header, record
+from receivers_feed import PATIENCE, Feed, capture, end, frames, header, record
 
 from xsp3ioc.receivers.receiver import Receiver
 from xsp3ioc.stream.bslz4 import Packed, compress, join
@@ -149,8 +149,8 @@ def test_a_receiver_asks_for_it_and_decodes(tmp_path):
         image.compression = "bslz4"
         feed.send(header(**SHAPE))
         feed.send_parts(encode(image), compress(block.mca), *block.parts()[1:])
-        assert receiver.receive(5)
-        got = receiver.receive(5)
+        assert receiver.receive(PATIENCE)
+        got = receiver.receive(PATIENCE)
         assert isinstance(got, Block)
         assert isinstance(got.spectra, Packed)
         np.testing.assert_array_equal(got.mca, block.mca)

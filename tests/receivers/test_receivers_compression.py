@@ -30,7 +30,7 @@ def test_the_order_is_kept_and_little_is_made_ahead():
 
     def compress(chunk):
         if chunk == 0:
-            assert second.wait(10)  # the first is over last
+            assert second.wait(60)  # the first is over last
         elif chunk == 1:
             second.set()
         made.append(chunk)

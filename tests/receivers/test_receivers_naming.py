@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from receivers_feed import Feed, capture, end, frames, header, start_child
+from receivers_feed import PATIENCE, Feed, capture, end, frames, header, start_child
 
 from xsp3ioc.receivers.naming import create
 from xsp3ioc.receivers.paths import underscored
@@ -41,7 +41,7 @@ def test_the_underscore_of_tango(feed, tmp_path):
         assert feed.wait(Failed, capture_id=4).error.endswith(": File name too long")
     finally:
         child.stdin.close()
-        child.wait(10)
+        child.wait(PATIENCE)
         child.stderr.close()
 
 

@@ -331,7 +331,7 @@ def test_killed_it_leaves_all_frames_that_were_flushed(feed, start, path):
     feed.wait(Written, frames=25)
     feed.send(header(2), frames(0, 1, 2))
     child.send_signal(signal.SIGKILL)
-    child.wait(10)
+    child.wait(60)
     np.testing.assert_array_equal(spectra(path), frames(0, 20).mca)
     last = parts_beside(path)[-1]
     np.testing.assert_array_equal(spectra(last)[:5], frames(20, 5).mca)

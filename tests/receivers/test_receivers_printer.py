@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from receivers_feed import Feed, end, frames, header
+from receivers_feed import PATIENCE, Feed, end, frames, header
 
 from xsp3ioc.receivers.printer import main
 from xsp3ioc.stream.messages import Credit, Refused
@@ -35,7 +35,7 @@ def start(feed):
 def test_a_series_is_shown(feed, start):
     printer = start("--count", "1")
     feed.send(header(frames=3), frames(0, 3), end(3))
-    out, err = printer.communicate(timeout=10)
+    out, err = printer.communicate(timeout=PATIENCE)
     assert out.splitlines()[0].startswith("Series 1: 3 frames of 0.001 s, 2 channels x 64 bins, Internal")
     assert "simulated" in out
     assert out.splitlines()[-1] == "Series 1: complete; 3 acquired, 3 received, 0 missing"
@@ -45,7 +45,7 @@ def test_a_series_is_shown(feed, start):
 def test_missing_frames_are_named_and_change_the_exit_code(feed, start):
     printer = start("--count", "2")
     feed.send(header(1), frames(0, 1), frames(3, 1), end(4), header(2), frames(0, 1, 2), end(1, 2))
-    out, _ = printer.communicate(timeout=10)
+    out, _ = printer.communicate(timeout=PATIENCE)
     assert "  missing 1..2: not received" in out
     assert printer.returncode == 1
 
@@ -56,7 +56,7 @@ def test_ctrl_c_ends_it(feed, start, arguments, code):
     feed.send(header(), *(frames(k, 1) for k in range(16)))
     feed.wait(Credit)
     printer.send_signal(signal.SIGINT)
-    assert printer.communicate(timeout=10)[1] == ""
+    assert printer.communicate(timeout=PATIENCE)[1] == ""
     assert printer.returncode == code
 
 
@@ -64,14 +64,14 @@ def test_who_reads_it_has_enough(feed, start):
     printer = start()
     printer.stdout.close()
     feed.send(header())
-    assert (printer.wait(10), printer.stderr.read()) == (0, "")
+    assert (printer.wait(PATIENCE), printer.stderr.read()) == (0, "")
 
 
 def test_there_is_no_room_for_it(feed, start):
     with open("/dev/full", "w") as full:
         printer = start(stdout=full)
     feed.send(header())
-    assert printer.wait(10) == 1
+    assert printer.wait(PATIENCE) == 1
     assert printer.stderr.read() == "xsp3-print: standard output: no space left on device\n"
 
 
@@ -86,7 +86,7 @@ def test_a_count_that_is_none(count, capsys):
 def test_a_refusal_ends_it(feed, start):
     printer = start()
     feed.send(Refused(error="not today"))
-    assert "not today" in printer.communicate(timeout=10)[1]
+    assert "not today" in printer.communicate(timeout=PATIENCE)[1]
     assert printer.returncode == 1
 
 
@@ -106,7 +106,7 @@ def test_nobody_is_there(feed, start):
 def test_a_series_without_an_end(feed, start):
     printer = start("--count", "2")
     feed.send(header(1), frames(0, 3), header(2), frames(0, 1, 2), end(1, 2))
-    out, _ = printer.communicate(timeout=10)
+    out, _ = printer.communicate(timeout=PATIENCE)
     assert "Series 1: its end never came; 3 received" in out.splitlines()
     assert "Series 2: complete; 1 acquired, 1 received, 0 missing" in out.splitlines()
     assert printer.returncode == 1

@@ -3,14 +3,13 @@ import logging
 import numpy as np
 import pytest
 import zmq
-from receivers_feed import Feed, capture, end, frames, header
+from receivers_feed import PATIENCE, Feed, capture, end, frames, header
 
 from xsp3ioc.receivers.receiver import Receiver, RefusedError
 from xsp3ioc.stream.messages import (
     Block,
     Capture,
     CaptureEnd,
-    Credit,
     Gap,
     Header,
     Hello,
@@ -37,7 +36,7 @@ def receiver(feed):
 
 def join(feed, receiver):
     """Let the receiver run until its hello has arrived."""
-    for _ in range(100):
+    for _ in range(10 * PATIENCE):
         assert receiver.receive(0.1) is None
         if feed._socket.poll(0):
             return feed.wait(Hello)
@@ -48,7 +47,7 @@ def join(feed, receiver):
 def test_a_frame_number_that_cannot_be_is_not_believed(feed, receiver, caplog, far):
     """Each missing frame gets a place in a file."""
     feed.send(header(), frames(0, 2), far, frames(2, 2), end(4))
-    events = [receiver.receive(5) for _ in range(4)]
+    events = [receiver.receive(PATIENCE) for _ in range(4)]
     assert [type(event) for event in events] == [Header, Block, Block, SeriesEnd]
     assert (receiver.received, receiver.gaps, receiver.garbage) == (4, [], 1)
     assert "so many cannot be missing" in caplog.text
@@ -63,7 +62,7 @@ def test_it_says_hello(feed):
 def test_events_come_in_order_and_as_sent(feed, receiver):
     sent = frames(0, 5)
     feed.send(capture("x.h5"), header(), sent, frames(5, 1), end(6), CaptureEnd(capture_id=1))
-    events = [receiver.receive(5) for _ in range(6)]
+    events = [receiver.receive(PATIENCE) for _ in range(6)]
     assert [type(event) for event in events] == [Capture, Header, Block, Block, SeriesEnd, CaptureEnd]
     block = events[2]
     assert (block.series_id, block.first, len(block)) == (1, 0, 5)
@@ -77,7 +76,7 @@ def test_events_come_in_order_and_as_sent(feed, receiver):
 
 def test_blocks_stay_valid_while_more_come(feed, receiver):
     feed.send(header(), *(frames(k, 1) for k in range(3)))
-    blocks = [receiver.receive(5) for _ in range(4)][1:]
+    blocks = [receiver.receive(PATIENCE) for _ in range(4)][1:]
     for number, block in enumerate(blocks):
         np.testing.assert_array_equal(block.mca, frames(number, 1).mca)
 
@@ -85,29 +84,28 @@ def test_blocks_stay_valid_while_more_come(feed, receiver):
 def test_all_credit_comes_back(feed, receiver):
     feed.send(header(), *(frames(k, 1) for k in range(4)))
     for _ in range(5):
-        assert receiver.receive(5) is not None
+        assert receiver.receive(PATIENCE) is not None
     assert receiver.receive(0) is None
-    while feed.credit < 4:
-        feed.wait(Credit)
+    feed.wait_until_taken()
     assert feed.credit == 4
 
 
 def test_a_consumer_that_stops_gives_no_credit(feed, receiver):
     feed.send(header(), *(frames(k, 1) for k in range(4)))
-    assert receiver.receive(5)
-    assert receiver.receive(5)
+    assert receiver.receive(PATIENCE)
+    assert receiver.receive(PATIENCE)
     assert feed._socket.poll(100) == 0
 
 
 def test_frames_that_do_not_come_are_named(feed, receiver):
     feed.send(header(), frames(0, 2), frames(5, 1), end(10, lost=[Gap(first=2, last=4, reason="too slow")]))
     for _ in range(4):
-        receiver.receive(5)
+        receiver.receive(PATIENCE)
     assert receiver.received == 3
     assert [(gap.first, gap.last) for gap in receiver.gaps] == [(2, 4), (6, 9)]
     feed.send(header(2), frames(0, 1, 2), end(1, 2))
     for _ in range(3):
-        receiver.receive(5)
+        receiver.receive(PATIENCE)
     assert (receiver.received, receiver.gaps) == (1, [])
 
 
@@ -115,7 +113,7 @@ def test_the_last_frames_are_missed_where_gaps_came_before(feed, receiver):
     overrun = Gap(first=10, last=19, reason="overrun")
     feed.send(header(), frames(0, 10), frames(20, 70), end(90, missing=[overrun]))
     for _ in range(4):
-        receiver.receive(5)
+        receiver.receive(PATIENCE)
     assert [(gap.first, gap.last) for gap in receiver.gaps] == [(10, 19), (90, 99)]
 
 
@@ -128,7 +126,7 @@ def test_garbage_is_counted_and_skipped(feed, receiver, caplog):
         feed.send_parts(encode(image_of(wrong, 0)))
         feed.send_parts(b"")
         feed.send(header())
-        assert isinstance(receiver.receive(5), Header)
+        assert isinstance(receiver.receive(PATIENCE), Header)
     assert receiver.garbage == 5
     assert len(caplog.records) == 5
 
@@ -136,7 +134,7 @@ def test_garbage_is_counted_and_skipped(feed, receiver, caplog):
 def test_a_refusal_is_raised(feed, receiver):
     feed.send(Refused(error="version 1 is not spoken here"))
     with pytest.raises(RefusedError, match="version 1 is not spoken here"):
-        receiver.receive(5)
+        receiver.receive(PATIENCE)
 
 
 def test_reports_reach_the_server(feed, receiver):
@@ -151,12 +149,12 @@ def test_a_restarted_server_is_joined_again(tmp_path):
         with Feed(endpoint) as feed:
             join(feed, receiver)
             feed.send(header(), frames(0, 1))
-            assert isinstance(receiver.receive(5), Header)
-            assert isinstance(receiver.receive(5), Block)
+            assert isinstance(receiver.receive(PATIENCE), Header)
+            assert isinstance(receiver.receive(PATIENCE), Block)
         with Feed(endpoint) as feed:
             assert join(feed, receiver).name == "me"
             feed.send(header(1, time=1.0), frames(7, 1), end(8))
-            assert [type(receiver.receive(5)) for _ in range(3)] == [Header, Block, SeriesEnd]
+            assert [type(receiver.receive(PATIENCE)) for _ in range(3)] == [Header, Block, SeriesEnd]
             assert receiver.gaps == [Gap(first=0, last=6, reason="before this receiver had joined")]
 
 
@@ -166,7 +164,7 @@ def test_a_header_again_goes_on_with_its_series(tmp_path):
         join(feed, receiver)
         feed.send(header(), frames(0, 2), header(), frames(5, 1), end(6))
         for _ in range(5):
-            receiver.receive(5)
+            receiver.receive(PATIENCE)
         assert receiver.received == 3
         assert receiver.gaps == [Gap(first=2, last=4, reason="not received")]
 
@@ -177,7 +175,7 @@ def test_what_was_sent_before_the_server_went_still_comes(tmp_path):
         with Feed(endpoint) as feed:
             join(feed, receiver)
             feed.send(header(), frames(0, 3), end(3), CaptureEnd(capture_id=1))
-        kinds = [type(receiver.receive(5)) for _ in range(4)]
+        kinds = [type(receiver.receive(PATIENCE)) for _ in range(4)]
         assert kinds == [Header, Block, SeriesEnd, CaptureEnd]
 
 

@@ -9,7 +9,7 @@ import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
-from receivers_feed import Feed, capture, end, frames, header
+from receivers_feed import PATIENCE, Feed, capture, end, frames, header
 
 from xsp3ioc.receivers.writer import main
 from xsp3ioc.stream.messages import CaptureEnd, Credit, Hello
@@ -41,7 +41,7 @@ def heed_hang_ups():
 def writer(feed, root):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(program(feed, root), preexec_fn=heed_hang_ups, **pipes) as writer:
-        late = threading.Timer(60, writer.kill)  # nothing is read for ever
+        late = threading.Timer(4 * PATIENCE, writer.kill)  # nothing is read for ever
         late.start()
         feed.hello()
         yield writer
@@ -182,10 +182,10 @@ def test_names_from_the_wire_are_refused_or_confined(feed, writer, root):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_closes_the_file(feed, writer, root, number):
     feed.send(capture("x.h5"), header(), *(frames(k, 1) for k in range(16)))
-    feed.wait(Credit)
+    feed.wait_until_taken()
     writer.send_signal(number)
     assert writer.stdout.readline() == f"{root}/x.h5: 16 frames; their series had not ended\n"
-    assert writer.wait(10) == 0
+    assert writer.wait(PATIENCE) == 0
     np.testing.assert_array_equal(spectra(root / "x.h5"), frames(0, 16).mca)
     with h5py.File(root / "x.h5") as file:
         assert list(file["/entry/instrument/xspress3/series/end_reason"]) == [b"writer stopped"]
@@ -199,9 +199,9 @@ def test_it_goes_on_when_nobody_can_read_what_it_says(feed, root, output):
         feed.hello()
         for number in (1, 2, 3):
             feed.send(header(number, 0), frames(0, 3, number), end(3, number))
-        feed.wait(Credit)
+        feed.wait_until_taken()
         writer.send_signal(signal.SIGTERM)
-        assert writer.wait(10) == 0
+        assert writer.wait(PATIENCE) == 0
         assert writer.stderr.read().count("No more is said on standard output") == 1
     for number in (1, 2, 3):
         np.testing.assert_array_equal(spectra(root / f"series_{number:06}.h5"), frames(0, 3, number).mca)

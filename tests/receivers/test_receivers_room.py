@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 import pytest
-from receivers_feed import Feed, capture, end, frames, header, start_child
+from receivers_feed import PATIENCE, Feed, capture, end, frames, header, start_child
 
 from xsp3ioc.receivers.layout import DETECTOR
 from xsp3ioc.receivers.summary import summarize
@@ -25,7 +25,7 @@ def child(feed):
         feed.hello()
         yield child
         child.stdin.close()
-        assert child.wait(10) == 0
+        assert child.wait(PATIENCE) == 0
         assert "Traceback" not in child.stderr.read()
     finally:
         child.kill()

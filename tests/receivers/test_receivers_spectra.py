@@ -112,7 +112,7 @@ def test_others_read_while_it_is_written(path, compression, name):
         assert int(counts) == written.mca[:, seen].sum(dtype=np.uint64)
         assert float(seconds) == pytest.approx(written.frames["time"].sum())
     reader.stdin.close()
-    assert reader.wait(10) == 0
+    assert reader.wait(60) == 0
     reader.stdout.close()
     file.close()
     with h5py.File(path) as h5:

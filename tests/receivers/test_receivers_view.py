@@ -430,7 +430,7 @@ def test_nothing_is_believed_that_cannot_be(rig, request_, change):
         replaced(rig, request_, change)
 
 
-def await_line(process, text, seconds=30):
+def await_line(process, text, seconds=60):
     deadline = time.monotonic() + seconds
     for line in process.stdout:
         if text in line:
@@ -459,7 +459,7 @@ def test_a_server_that_goes_and_comes_back(tmp_path, start_view):
         await_line(shown, " 6 ")
         shown.send_signal(signal.SIGINT)
         shown.stdout.read()
-        assert shown.wait(10) == 0
+        assert shown.wait(60) == 0
         assert shown.stderr.read() == ""
     finally:
         again.stop()
@@ -475,7 +475,7 @@ def test_a_picture_follows_another_server(rig, start_server):
     figure.canvas.draw()
     assert len(figure.axes[0].lines) == 5
     watcher = Watcher(other.monitor, 0.05)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while watcher.view.snapshot is None and time.monotonic() < deadline:
         time.sleep(0.02)
     watcher.stop()
@@ -515,7 +515,7 @@ def test_a_terminal_gets_its_cursor_back(start_view, rig, signum):
         while part := os.read(ours, 4096):
             seen += part
     os.close(ours)
-    assert (shown.wait(10), shown.stderr.read()) == (0, "")
+    assert (shown.wait(60), shown.stderr.read()) == (0, "")
     assert b"\x1b[?25h" in seen
 
 
@@ -525,7 +525,7 @@ def test_interrupted_before_it_was_done(start_view):
         shown = start_view("--connect", f"127.0.0.1:{port}", "--once", "--text")
         assert mute.recv_multipart()[-1] == b"status"
         shown.send_signal(signal.SIGINT)
-        assert (shown.wait(10), *shown.communicate()) == (130, "", "")
+        assert (shown.wait(60), *shown.communicate()) == (130, "", "")
 
 
 def test_who_reads_it_has_enough(start_view, rig):
@@ -551,11 +551,14 @@ def test_asking_for_days_leaves_nothing_behind(monkeypatch):
             with pytest.raises(monitor.NoAnswerError):
                 asked.ask("status", 0.01)
             counts.append(len(os.listdir("/proc/self/fd")))
-    assert max(counts[10:]) <= max(counts[:10]) + 10  # some are closed a little later, by a thread of ZeroMQ
+        deadline = time.monotonic() + 60
+        while len(os.listdir("/proc/self/fd")) > max(counts[:10]) + 10:  # a thread of ZeroMQ closes them a little later
+            assert time.monotonic() < deadline, counts
+            time.sleep(0.02)
 
 
 @pytest.mark.skipif(not shutil.which("Xvfb"), reason="no virtual display")
-def test_a_window(rig, tmp_path):
+def test_a_window(rig, tmp_path, start_view):
     pytest.importorskip("tkinter")
     read, write = os.pipe()
     display = subprocess.Popen(
@@ -569,10 +572,7 @@ def test_a_window(rig, tmp_path):
     try:
         with os.fdopen(read) as pipe:
             number = pipe.readline().strip()
-        window = subprocess.Popen(
-            [sys.executable, "-m", "xsp3ioc.receivers.view", "--connect", rig.server.monitor],
-            stderr=subprocess.PIPE, text=True, env=os.environ | {"DISPLAY": f":{number}", "MPLBACKEND": ""},
-        )  # fmt: skip
+        window = start_view("--connect", rig.server.monitor, DISPLAY=f":{number}")
         # The display begins black; the window is white for the most part, with some in the colour of channel 1.
         screen, deadline = tmp_path / "Xvfb_screen0", time.monotonic() + 60
         while time.monotonic() < deadline and window.poll() is None:
@@ -583,7 +583,7 @@ def test_a_window(rig, tmp_path):
         else:
             pytest.fail("no spectra are on the screen")
         window.send_signal(signal.SIGINT)
-        _, error = window.communicate(timeout=20)
+        _, error = window.communicate(timeout=60)
         assert (window.returncode, error) == (0, "")
     finally:
         display.kill()
