@@ -6,7 +6,8 @@ import ctypes
 import threading
 import time
 
-TIMEOUT = 20
+TIMEOUT = 60
+"""Seconds after which a client has waited in vain; a machine that does much else takes long."""
 
 
 def pvs(prefix, *names, **options):
@@ -15,7 +16,17 @@ def pvs(prefix, *names, **options):
     found = [epics.PV(prefix + name, form="time", **options) for name in names]
     for pv in found:
         assert pv.wait_for_connection(TIMEOUT), pv.pvname
+        pv.get_with_metadata = patient(pv.get_with_metadata)
     return found[0] if len(found) == 1 else found
+
+
+def patient(get):
+    """A get that does not give up after a second, and have no value then."""
+
+    def ask(*arguments, timeout=None, **options):
+        return get(*arguments, timeout=TIMEOUT if timeout is None else timeout, **options)
+
+    return ask
 
 
 def wait_until(condition, what="it"):

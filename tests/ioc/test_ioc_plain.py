@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from ca_clients import pvs
+from ca_clients import INVALID, pvs, wait_until
 
 
 def write_plain(prefix):
-    import epics
-
     size, size_rbv, filter_type, busy, offset = pvs(
         prefix, "HDF1:JPEGQuality", "HDF1:JPEGQuality_RBV", "Proc1:FilterType", "Proc1:PreAllocBuffers", "Proc1:Offset"
     )
@@ -15,18 +13,18 @@ def write_plain(prefix):
     assert size.put(77, wait=True) == 1
     seen["kept"] = size.get(), size_rbv.get()
     size.put(101, wait=True)
-    epics.ca.poll(0.1, 1.0)
+    wait_until(lambda: size.severity == INVALID, "the alarm")
     seen["refused"] = size.get(), size_rbv.get(), size.severity, size_rbv.severity
     seen["message"] = pvs(prefix, "det1:StatusMessage_RBV").get(as_string=True, use_monitor=False)
     size.put(80, wait=True)
-    epics.ca.poll(0.1, 1.0)
+    wait_until(lambda: (size.get(), size.severity) == (80, 0), "the end of the alarm")
     seen["again"] = size.get(), size.severity
     filter_type.put("Difference", wait=True)
     seen["choice"] = filter_type.get(use_monitor=False)
     heard = []
     busy.add_callback(lambda value, **_: heard.append(value))
     busy.put(1, wait=True)
-    epics.ca.poll(0.2, 1.0)
+    wait_until(lambda: heard[-2:] == [1, 0], "both edges")
     seen["busy"] = heard[-2:]
     offset.put(1.5, wait=True)
     seen["number"] = offset.get(use_monitor=False)

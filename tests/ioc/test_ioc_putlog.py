@@ -135,7 +135,7 @@ LINE = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+ [\w.]+: ")
 def test_a_name_makes_no_lines(logged, end, reads):
     """A client writes to, or reads what cannot be read of, a channel whose name has a line of the log in it."""
     before = len(logged.file.read_text())
-    with socket.create_connection(("127.0.0.1", logged.port), 10) as sock:
+    with socket.create_connection(("127.0.0.1", logged.port), 60) as sock:
         ask = caproto.CreateChanRequest(f"{logged.prefix}det1:NumImages{end}", 1, 13)
         sock.sendall(bytes(caproto.VersionRequest(0, 13)) + bytes(ask))
         sock.settimeout(2)

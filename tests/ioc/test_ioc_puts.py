@@ -53,7 +53,7 @@ def acquire_and_stop(prefix):
     assert stopped.wait() == ECA_NORMAL
     assert started.wait() == ECA_NORMAL
     # The core's updates came before the reply that it is over.
-    return readback.get(use_monitor=False), acquire.get(use_monitor=False), acquire.severity, started.seconds < 20
+    return readback.get(use_monitor=False), acquire.get(use_monitor=False), acquire.severity, started.seconds < 40
 
 
 def test_an_open_put_callback_blocks_nothing(toy, libca):
@@ -98,7 +98,7 @@ def put_what_is_refused(prefix, name, value, as_text):
     text = message.get(as_string=True)
     good = Put(pv, before[0]).wait()
     wait_until(lambda: pv.severity == 0, "the end of the alarm")
-    return before, status, put.seconds < 5, refused, text, good
+    return before, status, put.seconds < 20, refused, text, good
 
 
 @pytest.mark.parametrize(("name", "value", "as_text", "message"), REFUSED)
@@ -151,9 +151,9 @@ def test_caproto_client_is_refused_at_once(toy, monkeypatch):
 
     for key, value in toy.environment.items():
         monkeypatch.setenv(key, value)
-    answer = write(toy.prefix + "det1:NumImages", 0, notify=True, repeater=False, timeout=5)
+    answer = write(toy.prefix + "det1:NumImages", 0, notify=True, repeater=False, timeout=60)
     assert answer.status.name == "ECA_PUTFAIL"
-    answer = write(toy.prefix + "det1:NumImages", 3, notify=True, repeater=False, timeout=5)
+    answer = write(toy.prefix + "det1:NumImages", 3, notify=True, repeater=False, timeout=60)
     assert answer.status.name == "ECA_NORMAL"
 
 

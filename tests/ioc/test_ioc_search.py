@@ -9,8 +9,8 @@ def ask(prefix, *names):
     import epics
 
     found = [epics.PV(prefix + name) for name in names]
-    found[0].wait_for_connection(10)
-    return [pv.wait_for_connection(1.0) for pv in found], found[0].get()
+    *there, absent = found
+    return [*(pv.wait_for_connection(60) for pv in there), absent.wait_for_connection(1.0)], found[0].get(timeout=60)
 
 
 def test_a_name_server(toy):

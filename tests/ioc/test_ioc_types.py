@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ca_clients import pvs
+from ca_clients import pvs, wait_until
 
 from xsp3ioc.ioc import pv_table
 
@@ -151,6 +151,7 @@ def monitor_fixed_count(prefix):
 
     message, spectrum, trigger = pvs(prefix, "det1:StatusMessage_RBV", "MCA1:ArrayData", "det1:Spectra")
     trigger.put(3, wait=True)
+    wait_until(lambda: np.sum(spectrum.get()) == 3 * 4096, "the last spectrum")
     heard = []
     keep = [
         epics.ca.create_subscription(
@@ -158,7 +159,7 @@ def monitor_fixed_count(prefix):
         )
         for pv, count in ((message, 256), (spectrum, 10), (spectrum, 0))
     ]
-    epics.ca.poll(0.3, 1.0)
+    wait_until(lambda: len(heard) == 3, "three values")
     del keep
     return heard
 
@@ -171,6 +172,7 @@ def read_filtered(prefix):
     pv = pvs(prefix, 'C1:DTFactor_RBV.{"ts":{}}')
     part = pvs(prefix, "MCA1:ArrayData.[2:3]", auto_monitor=False)
     pvs(prefix, "det1:Spectra").put(5, wait=True)
+    wait_until(lambda: 5.0 in part.get(), "the last spectrum")
     return pv.get(use_monitor=False), part.get().tolist()
 
 
@@ -184,4 +186,4 @@ def test_caproto_client_reads(toy, name, monkeypatch):
 
     for key, value in toy.environment.items():
         monkeypatch.setenv(key, value)
-    assert read(toy.prefix + name, repeater=False).status.name == "ECA_NORMAL"
+    assert read(toy.prefix + name, repeater=False, timeout=60).status.name == "ECA_NORMAL"
