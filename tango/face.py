@@ -19,7 +19,7 @@ from xsp3ioc.tango.registration import CLASS, Place
 
 log = logging.getLogger(__name__)
 
-START = 10.0
+START = 30.0
 """Seconds until the server is ready."""
 END = 2.0
 """Seconds until its threads have ended."""

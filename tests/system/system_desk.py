@@ -36,6 +36,10 @@ class Desk:
     def answer(self):
         return self._hear()
 
+    def has_answered(self):
+        """Whether `answer` would not have to wait."""
+        return self._pipe.poll(0)
+
     def _hear(self):
         assert self._pipe.poll(PATIENCE), "the process says nothing"
         good, value = self._pipe.recv()

@@ -10,7 +10,8 @@ from system_desk import Desk
 from system_libca import LibcaClient
 
 DEVICE = "test/xspress3/1"
-TIMEOUT = 20
+TIMEOUT = 60
+"""Seconds after which a client has waited in vain; a machine that does much else takes long."""
 
 
 class TangoClient:
@@ -20,7 +21,12 @@ class TangoClient:
         import tango
 
         self._proxy = tango.DeviceProxy(name)
+        self.be_patient(TIMEOUT)
         self._events: dict[str, list[str]] = {}
+
+    def be_patient(self, seconds: float) -> None:
+        """So long an answer is waited for from now on; Tango's clients take 3 s where they are not told."""
+        self._proxy.set_timeout_millis(round(1000 * seconds))
 
     def state(self) -> str:
         return str(self._proxy.state())

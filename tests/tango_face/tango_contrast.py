@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-PATIENCE = 30
+PATIENCE = 60
 """Seconds after which contrast would be waiting for ever."""
 
 
@@ -15,6 +15,7 @@ class ContrastDetector:
         import tango
 
         self._proxy = tango.DeviceProxy(name)
+        self._proxy.set_timeout_millis(1000 * PATIENCE)
         self._burst, self._expected, self._hardware = 1, 0, 0
 
     def prepare(self, acqtime: float, filename: str, starts: int, burst: int = 1, hw_trig_n: int = 0) -> None:

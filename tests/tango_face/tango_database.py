@@ -11,7 +11,7 @@ from pathlib import Path
 
 from server_process import free_port
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 class TangoDatabase:
@@ -37,7 +37,7 @@ class TangoDatabase:
         for line in self.process.stdout:
             if "Ready" in line:
                 return
-        raise AssertionError(f"the database ended: {self.process.wait(10)}")
+        raise AssertionError(f"the database ended: {self.process.wait(PATIENCE)}")
 
     def _db(self):
         import tango

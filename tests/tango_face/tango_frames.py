@@ -35,7 +35,7 @@ class FrameReader(TangoWalker):
         import tango
 
         answers = []
-        while self._proxy.state() == tango.DevState.RUNNING:
+        while self._proxy.state() == tango.DevState.RUNNING or not answers:
             first = self._proxy.nFramesAcquired - back - length + 1
             if first >= 1:
                 answers.append((first, self.ask(command, -1 if "Spect" in command else 0, first, first + length - 1)))
@@ -67,7 +67,7 @@ class Keeper:
     def frames(self, count):
         """Spectra, scalers, factors and status of series `count` since the beginning."""
         with self._ended:
-            assert self._ended.wait_for(lambda: len(self._over) >= count, 30), len(self._over)
+            assert self._ended.wait_for(lambda: len(self._over) >= count, 60), len(self._over)
             blocks = self._over[count - 1]
         parts = zip(*(block.parts() for block in blocks), strict=True)
         mca, scalers, factors, frames = (np.concatenate(part) for part in parts)

@@ -92,6 +92,7 @@ class TangoWalker(TangoClient):
         def call(first):
             with tango.EnsureOmniThread():
                 proxy = tango.DeviceProxy(self._name)
+                proxy.set_timeout_millis(1000 * TIMEOUT)
                 for number in range(first, calls, threads):
                     name = names[number // threads % len(names)]
                     begun = time.perf_counter()
@@ -113,6 +114,7 @@ class TangoWalker(TangoClient):
         def write(name):
             with tango.EnsureOmniThread():
                 proxy = tango.DeviceProxy(self._name)
+                proxy.set_timeout_millis(1000 * TIMEOUT)
                 for number in range(1, last + 1):
                     try:
                         proxy.write_attribute(name, number)

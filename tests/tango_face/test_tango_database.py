@@ -267,14 +267,13 @@ def test_a_database_that_goes_away_harms_nobody(start, clients, tmp_path_factory
         # One that does not answer: others do not wait for it with the one that has to.
         assert other.state() == "RUNNING"
         database.process.send_signal(signal.SIGSTOP)
-        begun = time.monotonic()
+        client.be_patient(3)
         client.tell("run", "Init")
         time.sleep(0.3)
-        asked = time.monotonic()
         assert other.state() == "RUNNING"
-        answered = time.monotonic() - asked
+        assert not client.has_answered()
         assert client.answer() != ""
-        assert answered < (time.monotonic() - begun) / 3
+        client.be_patient(60)
         database.process.send_signal(signal.SIGCONT)
         wait_until(lambda: client.run("Init") == "", "Init")
         assert client.state() == "STANDBY"

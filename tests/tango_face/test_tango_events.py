@@ -120,10 +120,11 @@ def test_a_device_may_be_restarted_while_it_pushes(pair, listener):
     listener.listen("change", "State", "Status", "nFramesAcquired", "frames_read", "mca")
     server = f"dserver/Xspress3DS/{DEVICE.replace('/', '-')}"
     admin = tango.DeviceProxy(f"tango://127.0.0.1:{pair.port}/{server}#dbase=no")
+    admin.set_timeout_millis(60_000)
     for restarts in range(1, 8):
         pair.set(100_000, 1e-3)
         assert pair.tango.write("acquire", True) == ()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while pair.tango.value("nFramesAcquired") < 20 * restarts:
             assert time.monotonic() < deadline
         admin.command_inout("DevRestart", DEVICE)
@@ -151,11 +152,13 @@ def test_a_refused_put_is_no_change(pair, listener):
 
 
 def test_what_has_no_listeners_costs_nothing_to_speak_of(pair):
-    # Idle: seconds of processor per second.
-    time.sleep(0.5)
-    begun, used = time.monotonic(), processor_time(pair.server.process.pid)
-    time.sleep(2)
-    assert (processor_time(pair.server.process.pid) - used) / (time.monotonic() - begun) < 0.25
+    # Idle, once it is done with what was before: seconds of processor per second.
+    deadline, share = time.monotonic() + 60, 1.0
+    while share >= 0.25:
+        assert time.monotonic() < deadline, share
+        begun, used = time.monotonic(), processor_time(pair.server.process.pid)
+        time.sleep(2)
+        share = (processor_time(pair.server.process.pid) - used) / (time.monotonic() - begun)
 
 
 def processor_time(pid):
