@@ -80,7 +80,7 @@ class ServerProcess:
             if line.startswith("Ctrl-C"):
                 break
         else:
-            raise AssertionError(f"the server ended: {self.process.wait(10)}\n{self.log.read_text()}")
+            raise AssertionError(f"the server ended: {self.process.wait(60)}\n{self.log.read_text()}")
         self.data = re.search(r"data stream +(\S+)", self.banner)[1]
         self.monitor = re.search(r"monitor +(\S+)", self.banner)[1]
 
@@ -89,7 +89,7 @@ class ServerProcess:
         """For libca clients of this server."""
         return os.environ | dict(re.findall(r"export (EPICS_\w+)=(\S+)", self.banner))
 
-    def stop(self, signum: int = signal.SIGTERM, patience: float = 15.0) -> int:
+    def stop(self, signum: int = signal.SIGTERM, patience: float = 60.0) -> int:
         """End it by signal; return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signum)
@@ -108,7 +108,7 @@ class ServerProcess:
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         return [int(pid) for task in tasks for pid in task.read_text().split()]
 
-    def wait_for_log(self, text: str, seconds: float = 10.0) -> None:
+    def wait_for_log(self, text: str, seconds: float = 60.0) -> None:
         """Until its log says so."""
         deadline = time.monotonic() + seconds
         while text not in self.log.read_text():

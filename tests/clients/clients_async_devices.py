@@ -99,7 +99,7 @@ def dead_time_attributes(channels: int) -> str:
 async def connect(make, prefix):
     """Connect strictly; how many signals it has."""
     device = make(prefix)
-    await device.connect(timeout=20)
+    await device.connect(timeout=60)
     return sum(1 for _ in signals(device))
 
 

@@ -32,10 +32,13 @@ class BaseTools:
         words = [self._prefix + one[1:] if one.startswith(":") else one for one in arguments]
         return [self._launcher, tool, *words]
 
-    def run(self, tool, *arguments, seconds=60) -> Said:
+    def run(self, tool, *arguments, seconds=120) -> Said:
+        # They give up after a second; as always, what is waited for here is not how fast the machine is.
+        patience = [] if "-w" in arguments else ["-w", "60"]
         done = subprocess.run(
-            self.command(tool, *arguments), capture_output=True, text=True, timeout=seconds, env=self._environment
-        )
+            self.command(tool, *patience, *arguments), capture_output=True, text=True, timeout=seconds,
+            env=self._environment,
+        )  # fmt: skip
         return Said(done.returncode, done.stdout.replace(self._prefix, ":"), done.stderr.replace(self._prefix, ":"))
 
     def start(self, tool, *arguments) -> subprocess.Popen:
@@ -47,6 +50,6 @@ class BaseTools:
 
     def caget(self, *arguments):
         """Values, a word each; it must succeed."""
-        said = self.run("caget", "-w", "10", "-t", *arguments)
+        said = self.run("caget", "-t", *arguments)
         assert said.code == 0, said
         return said.out.split("\n")[:-1]

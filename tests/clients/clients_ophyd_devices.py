@@ -8,6 +8,9 @@ from ophyd.areadetector.cam import Xspress3DetectorCam
 from ophyd.areadetector.detectors import Xspress3Detector
 from ophyd.areadetector.filestore_mixins import FileStoreHDF5IterativeWrite
 from ophyd.areadetector.plugins import HDF5Plugin_V34, TIFFPlugin_V34
+from ophyd.signal import EpicsSignalBase
+
+EpicsSignalBase.set_defaults(timeout=60)
 
 
 class FilePlugin(HDF5Plugin_V34, FileStoreHDF5IterativeWrite):
@@ -53,18 +56,22 @@ def beamline_detector(prefix, directory):
 
 def touch(device):
     """Connect every signal, also the lazy ones: names of all its records, and signals that do not connect."""
-    names, absent = set(), []
-    for walk in list(device.walk_components()):
-        if not walk.item.is_signal:
-            continue
+    names = set()
+
+    def connects(dotted_name, seconds):
+        nonlocal names
         try:
             signal = device
-            for part in walk.dotted_name.split("."):
+            for part in dotted_name.split("."):
                 signal = getattr(signal, part)
-            signal.wait_for_connection(timeout=2)
+            signal.wait_for_connection(timeout=seconds)
         except TimeoutError:
-            absent.append(walk.dotted_name)
-        else:
-            pvs = (getattr(signal, name, None) for name in ("_read_pv", "_write_pv"))
-            names |= {pv.pvname for pv in pvs if pv is not None}
-    return names, absent
+            return False
+        pvs = (getattr(signal, name, None) for name in ("_read_pv", "_write_pv"))
+        names |= {pv.pvname for pv in pvs if pv is not None}
+        return True
+
+    signals = [walk.dotted_name for walk in list(device.walk_components()) if walk.item.is_signal]
+    absent = [name for name in signals if not connects(name, 2)]
+    # On a machine that does much else two seconds are not always enough.
+    return names, [name for name in absent if not connects(name, 10)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-PATIENCE = 10
+PATIENCE = 60
 """Seconds after which a client has waited in vain; nothing here takes so long."""
 
 

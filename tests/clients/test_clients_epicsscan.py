@@ -21,11 +21,11 @@ class Scan:
 
         self.prefix, self.directory = prefix, directory
         self.pvs = {}
-        # It gives up easily, and then takes names of areaDetector 2.
-        self.version = caget(prefix + "det1:ADCoreVersion_RBV", timeout=0.1)
+        # It gives up easily, and then takes names of areaDetector 2; here it asks again.
+        self.version = until(lambda: caget(prefix + "det1:ADCoreVersion_RBV", timeout=0.1), "the version")
         self.rois = []
         for number in range(1, 49):
-            name = caget(f"{prefix}MCA1ROI:{number}:Name")
+            name = caget(f"{prefix}MCA1ROI:{number}:Name", timeout=60, connection_timeout=60)
             if not name:
                 break
             self.rois.append(name.strip().lower())
@@ -36,14 +36,14 @@ class Scan:
         name = name if ":" in name else f"det1:{name}"
         if name not in self.pvs:
             self.pvs[name] = PV(self.prefix + name)
-            assert self.pvs[name].wait_for_connection(5), name
+            assert self.pvs[name].wait_for_connection(60), name
         return self.pvs[name]
 
     def put(self, name, value, **options):
         self.pv(name).put(value, **options)
 
     def get(self, name, **options):
-        return self.pv(name).get(**options)
+        return self.pv(name).get(**{"timeout": 60} | options)
 
     def counters(self, mode):
         """Names that it reads at each point, or once after a slew scan."""
@@ -58,8 +58,8 @@ class Scan:
     def erase(self):
         self.put("ERASE", 1, use_complete=True)
 
-    def wait_erased(self, seconds):
-        until(lambda: self.pv("ERASE").put_complete, "the end of ERASE", seconds)
+    def wait_erased(self):
+        until(lambda: self.pv("ERASE").put_complete, "the end of ERASE")
 
     def time_series(self, start, frames, rois=True):
         for channel in CHANNELS:
@@ -99,7 +99,7 @@ class Scan:
         self.put("HDF1:EnableCallbacks", 1)
         # Its second ERASE of a step scan makes it forget the first one's callback, and wait in vain.
         if mode != "scaler":
-            self.wait_erased(5)
+            self.wait_erased()
 
     def arm(self, mode, frames, number=None):
         assert self.get("DetectorState_RBV") in (0, 10)
@@ -112,12 +112,12 @@ class Scan:
             self.put("NumImages", frames)
         if mode == "array":
             self.put("HDF1:Capture", 1)
-            until(lambda: self.get("HDF1:Capture_RBV"), "Capture_RBV", 3)
+            until(lambda: self.get("HDF1:Capture_RBV"), "Capture_RBV")
         else:
             self.put("HDF1:Capture", 0)
         self.time_series(True, frames or 16384, mode != "array")
         time.sleep(0.005)
-        self.wait_erased(2)
+        self.wait_erased()
 
     def point(self):
         """A step: start, wait for the put-callback, read."""
@@ -197,7 +197,7 @@ def slew_scan(session, mode, frames, dwell, name):
     found = scan(session)
     found.pre_scan(mode, frames, dwell, name)
     found.arm(mode, frames, 1)
-    until(lambda: found.pv("C1SCA:TS:TSAcquiring").get(use_monitor=False) == 1, "the scalers' time series")
+    until(lambda: found.get("C1SCA:TS:TSAcquiring", use_monitor=False) == 1, "the scalers' time series")
     found.put("Acquire", 1, wait=False)
     until(lambda: found.get("det1:Acquire_RBV", use_monitor=False) == 1, "the start")
     until(lambda: found.get("det1:Acquire_RBV", use_monitor=False) == 0, "the last frame")

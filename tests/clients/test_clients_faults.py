@@ -12,7 +12,7 @@ from ca_clients import ECA_NORMAL, ECA_PUTFAIL, INVALID
 from system_rig import Written
 
 CHANNELS = range(1, 5)
-PROMPT = 5
+PROMPT = 20
 """s; a client's own time-out is longer."""
 
 

@@ -38,14 +38,14 @@ class Control:
         self.pvs["det1:ArrayCounter_RBV"].add_callback(lambda value, **_: self.frames_seen.append(value))
 
     def unconnected(self):
-        return [name for name, pv in self.pvs.items() if not pv.wait_for_connection(5)]
+        return [name for name, pv in self.pvs.items() if not pv.wait_for_connection(60)]
 
     def put(self, **values):
         for name, value in values.items():
             self.pvs[name.replace("__", ":") if "__" in name else f"det1:{name}"].put(value)
 
     def get(self, name, **options):
-        return self.pvs[name if ":" in name else f"det1:{name}"].get(**options)
+        return self.pvs[name if ":" in name else f"det1:{name}"].get(**{"timeout": 60} | options)
 
     def set_dwell_time(self, seconds, frames):
         self.put(TriggerMode=1, HDF1__Capture=0)
@@ -132,8 +132,9 @@ def go_on(session, frames):
     window = control(session)
     before = window.spectra()
     window.set_dwell_time(0.02, frames)
+    window.frames_seen.clear()
     window.start(erase=False)
-    until(lambda: window.get("ArrayCounter_RBV") > 3 and window.get("Acquire_RBV") == 1, "frames")
+    until(lambda: len(set(window.frames_seen)) > 3 and window.get("Acquire_RBV") == 1, "frames")
     window.stop()
     until(lambda: window.get("DetectorState_RBV") == 10, "the stop")
     return before, window.spectra(), window.get("ArrayCounter_RBV")

@@ -21,7 +21,7 @@ def connect(session):
     from clients_ophyd_devices import touch
 
     device = detector(session)
-    device.wait_for_connection(all_signals=False, timeout=10)
+    device.wait_for_connection(all_signals=False, timeout=60)
     names, absent = touch(device)
     return len(names), absent
 
@@ -57,11 +57,11 @@ READ = [
 
 def count(session, points):
     device = detector(session)
-    device.wait_for_connection(all_signals=False, timeout=10)
-    device.cam.num_images.set(1).wait(timeout=10)
-    device.cam.acquire_time.set(0.02).wait(timeout=10)
-    device.cam.trigger_mode.set("Internal").wait(timeout=10)
-    device.hdf5.num_capture.set(7).wait(timeout=10)
+    device.wait_for_connection(all_signals=False, timeout=60)
+    device.cam.num_images.set(1).wait(timeout=60)
+    device.cam.acquire_time.set(0.02).wait(timeout=60)
+    device.cam.trigger_mode.set("Internal").wait(timeout=60)
+    device.hdf5.num_capture.set(7).wait(timeout=60)
     wanted = [f"channel{channel:02d}.{name}" for channel in range(1, 5) for name in READ]
     device.read_attrs = [*wanted, "image"]
     for channel in device.iterate_channels():
@@ -71,7 +71,7 @@ def count(session, points):
     capture = device.hdf5.capture.get()
     readings = []
     for _ in range(points):
-        device.trigger().wait(timeout=20)
+        device.trigger().wait(timeout=60)
         # The class leaves out of its own reading what is deeper than its channels, so these are read one by one.
         read = device.read()
         for one in wanted:
@@ -127,15 +127,17 @@ def test_stage_trigger_read_unstage(rig, session):
 
 def stop_in_the_middle(session):
     device = detector(session)
-    device.cam.num_images.set(10_000).wait(timeout=10)
+    device.cam.num_images.set(10_000).wait(timeout=60)
     device.stage()
     status = device.trigger()
     until(lambda: device.cam.array_counter.get() > 3, "frames")
     device.cam.acquire.put(0)
-    status.wait(timeout=10)
+    status.wait(timeout=60)
     state = device.cam.detector_state.get()
     device.unstage()
-    return state, device.cam.array_counter.get(), device.hdf5.num_captured.get(), device.hdf5.full_file_name.get()
+    frames = device.cam.array_counter.get()
+    captured = until(lambda: device.hdf5.num_captured.get() == frames and frames, "all frames in the file")
+    return state, frames, captured, device.hdf5.full_file_name.get()
 
 
 def test_stop(session):

@@ -12,7 +12,7 @@ def detector(session):
 
     def make():
         made = single_trigger(session.prefix, session.directory)
-        made.wait_for_connection(all_signals=False, timeout=10)
+        made.wait_for_connection(all_signals=False, timeout=60)
         return made
 
     return session.keep("detector", make)
@@ -25,7 +25,7 @@ def connect_all(session, suffix):
 
     device = {"HDF1:": HDF5Plugin_V34, "det1:": Xspress3DetectorCam}[suffix](session.prefix + suffix, name="all")
     if suffix == "HDF1:":
-        device.wait_for_connection(all_signals=True, timeout=10)
+        device.wait_for_connection(all_signals=True, timeout=60)
     names, absent = touch(device)
     return len(names), absent
 
@@ -76,16 +76,16 @@ def test_a_new_server_is_primed(session):
 def count(session, frames, points):
     """What a plan does: stage, trigger and read as often as points are wanted, unstage."""
     device = detector(session)
-    device.cam.num_images.set(frames).wait(timeout=10)
-    device.cam.acquire_time.set(0.01).wait(timeout=10)
-    device.hdf5.num_capture.set(3).wait(timeout=10)
+    device.cam.num_images.set(frames).wait(timeout=60)
+    device.cam.acquire_time.set(0.01).wait(timeout=60)
+    device.hdf5.num_capture.set(3).wait(timeout=60)
     before = settings_of(device)
     device.stage()
     staged = settings_of(device)
     readings = []
     for _ in range(points):
         status = device.trigger()
-        status.wait(timeout=20)
+        status.wait(timeout=60)
         readings.append((device.cam.array_counter.get(), device.cam.detector_state.get(), device.read()))
     documents = list(device.hdf5.collect_asset_docs())
     captured = device.hdf5.num_captured.get()
@@ -133,7 +133,7 @@ def stage_the_wrong_plugin(session):
     from ophyd.utils.errors import PluginMisconfigurationError
 
     device = WithTheWrongPlugin(session.prefix, name="wrong")
-    device.tiff.wait_for_connection(timeout=10)
+    device.tiff.wait_for_connection(timeout=60)
     try:
         device.tiff.stage()
     except PluginMisconfigurationError as problem:
@@ -165,7 +165,7 @@ def types_of_all_plugins(session):
     wrong = {}
     for suffix, made in classes.items():
         plugin = made(session.prefix + suffix, name="plugin")
-        plugin.plugin_type.wait_for_connection(timeout=10)
+        plugin.plugin_type.wait_for_connection(timeout=60)
         until(lambda plugin=plugin: plugin._misconfigured is not None, suffix)
         if plugin._misconfigured:
             wrong[suffix] = plugin.plugin_type.get(), made._plugin_type
@@ -178,7 +178,7 @@ def test_each_plugin_says_what_it_is(session):
 
 def warm_up(session):
     device = detector(session)
-    device.cam.image_mode.set("Multiple").wait(timeout=10)
+    device.cam.image_mode.set("Multiple").wait(timeout=60)
     before = device.cam.image_mode.get(), device.cam.acquire_time.get(), device.cam.acquire_period.get()
     device.hdf5.warmup()
     after = device.cam.image_mode.get(), device.cam.acquire_time.get(), device.cam.acquire_period.get()
@@ -196,7 +196,7 @@ def test_warmup(session):
 
 def paths_of_the_camera(session):
     device = detector(session)
-    device.cam.config_path.wait_for_connection(timeout=10)
+    device.cam.config_path.wait_for_connection(timeout=60)
     return {
         "paths": [device.cam.config_path.get(), device.cam.config_save_path.get()],
         "read": sorted(device.read_configuration()),
@@ -215,12 +215,12 @@ def test_the_camera_class(session):
 
 def stop_in_the_middle(session):
     device = detector(session)
-    device.cam.num_images.set(10_000).wait(timeout=10)
+    device.cam.num_images.set(10_000).wait(timeout=60)
     device.stage()
     status = device.trigger()
     until(lambda: device.cam.array_counter.get() > 3, "frames")
     device.cam.acquire.put(0)
-    status.wait(timeout=10)
+    status.wait(timeout=60)
     state = device.cam.detector_state.get()
     frames = device.cam.array_counter.get()
     captured = until(lambda: device.hdf5.num_captured.get() == frames and frames, "all frames in the file")

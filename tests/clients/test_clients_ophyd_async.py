@@ -52,7 +52,7 @@ def detector(session, name):
     import clients_async_devices as devices
 
     made = devices.make_detector(session.prefix, session.directory, name)
-    loop(session).run_until_complete(made.connect(timeout=20))
+    loop(session).run_until_complete(made.connect(timeout=60))
     return made
 
 
@@ -247,7 +247,7 @@ def wrong_type(session):
     async def check():
         signal = epics_signal_r(int, session.prefix + "det1:AcquireTime", name="wrong")
         try:
-            await signal.connect(timeout=10)
+            await signal.connect(timeout=60)
         except TypeError as problem:
             return str(problem)
         return ""

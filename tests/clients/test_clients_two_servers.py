@@ -29,15 +29,15 @@ def other_ioc(environment, log):
             yield process
         finally:
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 def find_both(session, names):
     import epics
 
     pvs = [epics.PV(name) for name in names]
-    found = [pv.wait_for_connection(20) for pv in pvs]
-    return found, [pv.host for pv in pvs], [pv.get() for pv in pvs]
+    found = [pv.wait_for_connection(60) for pv in pvs]
+    return found, [pv.host for pv in pvs], [pv.get(timeout=60) for pv in pvs]
 
 
 def write_both(session):
@@ -45,7 +45,7 @@ def write_both(session):
 
     ours, theirs = session.prefix + "det1:NumImages", OTHER + "dt"
     for pv, value in ((ours, 12), (theirs, 1.5)):
-        assert epics.caput(pv, value, wait=True, timeout=10) == 1
+        assert epics.caput(pv, value, wait=True, timeout=60) == 1
     return until(lambda: [epics.caget(ours), epics.caget(theirs)] == [12, 1.5], "both values")
 
 
@@ -72,7 +72,7 @@ def test_both_are_found(start_rig, tmp_path, first):
         assert isinstance(values[1], float)
         assert desk.run(write_both)
         tools = BaseTools(rig.server.prefix, environment)
-        said = tools.run("caget", "-w", "10", "-t", ":det1:NumImages", OTHER + "dt")
+        said = tools.run("caget", "-t", ":det1:NumImages", OTHER + "dt")
         assert said.out.split() == ["12", "1.5"]
 
 
@@ -82,4 +82,4 @@ def on_port(port):
 
 def wait_for_theirs(environment):
     tools = BaseTools(OTHER, environment)
-    until(lambda: tools.run("caget", "-w", "1", ":x").code == 0, "the other IOC")
+    until(lambda: tools.run("caget", "-w", "5", ":x").code == 0, "the other IOC")
