@@ -12,8 +12,8 @@ HINT = "Does the server run, is this its monitor port, and may other hosts reach
 """Where nothing better is known."""
 CONNECT = 1.5
 """Seconds for a server to be reached; one that is there takes a request at once."""
-PATIENCE = 1.5
-"""Seconds for its answer."""
+PATIENCE = 4.0
+"""Seconds for its answer; on a machine that does much else it is not at once."""
 LARGEST_ANSWER = 256 << 20
 """Bytes of a part."""
 

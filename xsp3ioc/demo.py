@@ -210,7 +210,7 @@ class _Run:
                 raise DemoError(f"The series has not ended after {patience:.0f} s: {self._message()}")
 
     def _until(self, condition: Any, complaint: str, refusable: bool = False) -> None:
-        deadline = time.monotonic() + PATIENCE / 2
+        deadline = time.monotonic() + PATIENCE
         while not condition():
             self._server.check()
             refused = refusable and self._client.get(f"{self._file}WriteStatus")

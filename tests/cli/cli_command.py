@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 
-def xsp3ioc(*arguments: object, cwd: Path, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
+def xsp3ioc(
+    *arguments: object, cwd: Path, timeout: float = 120, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run it to its end."""
     return subprocess.run(
         [sys.executable, "-m", "xsp3ioc", *map(str, arguments)],

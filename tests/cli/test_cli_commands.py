@@ -56,7 +56,7 @@ def test_output_that_has_no_place(tmp_path, command, where, code, said):
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_idle_server_ends(start_server, signum):
     server = start_server()
-    assert server.stop(signum, patience=10) == 0
+    assert server.stop(signum) == 0
 
 
 def test_status_of_a_server(server, tmp_path):

@@ -113,6 +113,10 @@ def test_output_that_cannot_be(tmp_path):
     assert len(result.stderr.splitlines()) == 1
 
 
+SOME_FRAMES = 2 << 20
+"""Bytes of a file that has some frames in it."""
+
+
 class Running:
     """A demo of a hundred seconds, after its first frames."""
 
@@ -122,15 +126,14 @@ class Running:
             cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         file = tmp_path / "out" / "demo_0001.h5"
-        deadline = time.monotonic() + 30
-        while not file.exists():
+        deadline = time.monotonic() + 60
+        while not file.exists() or file.stat().st_size < SOME_FRAMES:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        time.sleep(0.5)
         self.server = children(self.process.pid)[0]
 
     def end(self) -> tuple[int, str]:
-        _, errors = self.process.communicate(timeout=30)
+        _, errors = self.process.communicate(timeout=60)
         return self.process.returncode, errors
 
 

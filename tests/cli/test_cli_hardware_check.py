@@ -75,7 +75,7 @@ def runs(tmp_path_factory):
                 cwd=directory, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
     try:
-        codes = {product: process.wait(60) for product, process in processes.items()}
+        codes = {product: process.wait(300) for product, process in processes.items()}
     finally:
         for process in processes.values():
             process.kill()
@@ -114,8 +114,8 @@ def test_a_trace_that_was_cut_between_lines_is_no_healthy_one(runs, tmp_path, pa
 
 @pytest.mark.parametrize("function", ["xsp3_config", "xsp3_get_revision"])
 def test_the_trace_of_a_hung_call_names_it_last(tmp_path, function):
-    config = faults(tmp_path, hang={function: [1, 60.0]})
-    assert check(tmp_path, "--config", config, "--patience", "1", "--trace", "trace.jsonl").returncode == 2
+    config = faults(tmp_path, hang={function: [1, 600.0]})
+    assert check(tmp_path, "--config", config, "--patience", "4", "--trace", "trace.jsonl").returncode == 2
     result = check(tmp_path, "--replay", "trace.jsonl")
     assert (result.returncode, result.stderr) == (1, "")
     assert " ".join(result.stdout.split()).endswith(f"These were entered and never returned: {function}.")
@@ -201,11 +201,11 @@ def test_nobody_answers(tmp_path):
 
 def test_a_call_that_does_not_return_is_given_up(tmp_path):
     config = faults(tmp_path, hang={"xsp3_itfg_setup": [2, 600.0]})  # longer than the command may take here
-    options = ("--run", "--patience", "1.5", "--report", "report.md", "--trace", "trace.jsonl")
+    options = ("--run", "--patience", "4", "--report", "report.md", "--trace", "trace.jsonl")
     result = check(tmp_path, "--config", config, *options)
     assert result.returncode == 2
-    assert "xsp3_itfg_setup has not come back for 1.5 s;" in (tmp_path / "report.md").read_text()
-    assert "xsp3_itfg_setup has not come back for 1.5 s;" in result.stdout
+    assert "xsp3_itfg_setup has not come back for 4 s;" in (tmp_path / "report.md").read_text()
+    assert "xsp3_itfg_setup has not come back for 4 s;" in result.stdout
     assert Trace(tmp_path / "trace.jsonl").unreturned == ["xsp3_itfg_setup"]
 
 
@@ -216,12 +216,12 @@ def test_an_interrupted_check_stops_the_detector(tmp_path, signum):
         [sys.executable, "-m", "xsp3ioc", "hardware-check", "--emulate", "--run", "--trace", str(trace)],
         cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not trace.exists() or '"xsp3_histogram_start"' not in trace.read_text():
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
     process.send_signal(signum)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=60)
     assert (process.returncode, error) == (2, "xsp3ioc hardware-check: interrupted\n")
     assert functions(trace)[-2:] == ["xsp3_histogram_stop", "xsp3_close"]
 

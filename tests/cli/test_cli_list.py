@@ -124,10 +124,10 @@ def test_a_spectrum_and_an_alarm(start_server, tmp_path):
     server = start_server(server={"connect": False})
     state = got(server, tmp_path, "DetectorState_RBV")[f"{server.prefix}det1:DetectorState_RBV"]
     assert (state["value"], state["alarm"]) == ("9 Disconnected", "INVALID STATE")
-    ca = f"import epics; epics.caput('{server.prefix}det1:CONNECT', 1, wait=True, timeout=30);"
-    ca += f"epics.caput('{server.prefix}det1:NumImages', 1, wait=True);"
-    ca += f"epics.caput('{server.prefix}det1:Acquire', 1, wait=True, timeout=30)"
-    subprocess.run([sys.executable, "-c", ca], env=server.environment, check=True, timeout=60)
+    ca = f"import epics; epics.caput('{server.prefix}det1:CONNECT', 1, wait=True, timeout=60, connection_timeout=60);"
+    ca += f"epics.caput('{server.prefix}det1:NumImages', 1, wait=True, connection_timeout=60);"
+    ca += f"epics.caput('{server.prefix}det1:Acquire', 1, wait=True, timeout=60, connection_timeout=60)"
+    subprocess.run([sys.executable, "-c", ca], env=server.environment, check=True, timeout=180)
     spectrum = got(server, tmp_path, "MCA1:ArrayData")[f"{server.prefix}MCA1:ArrayData"]
     assert re.fullmatch(r"(\d+ ){8}\.\.\. \(4096 values\)", spectrum["value"])
 
@@ -178,9 +178,10 @@ def test_a_server_of_another_version(tmp_path, command, answer):
 
 
 def test_libca_finds_a_name_with_braces(braced):
-    code = f"import epics; print(epics.caget('{PREFIX}{R}NumImages'), epics.caget('{PREFIX}HDF1:NumCapture'))"
+    names = [f"{PREFIX}{R}NumImages", f"{PREFIX}HDF1:NumCapture"]
+    code = f"import epics; print(*(epics.caget(name, timeout=60, connection_timeout=60) for name in {names}))"
     result = subprocess.run(
-        [sys.executable, "-c", code], env=braced.environment, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], env=braced.environment, capture_output=True, text=True, check=True, timeout=180
     )
     assert result.stdout.split() == ["16000", "16000"]
 

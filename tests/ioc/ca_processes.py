@@ -13,7 +13,7 @@ from pathlib import Path
 from server_process import free_port
 
 TOY = Path(__file__).with_name("toy_server.py")
-PATIENCE = 120
+PATIENCE = 300
 """Seconds after which a test has failed; nothing here takes so long."""
 
 

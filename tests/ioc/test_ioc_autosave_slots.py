@@ -58,7 +58,7 @@ def change(core):
         ("roi_first", 5, (0, 3)),
         ("roi_first", 0, (0, 3)),  # as it was
     ):
-        core.put(name, value, index).result(5)
+        core.put(name, value, index).result(60)
 
 
 def test_what_is_changed_is_saved(core):

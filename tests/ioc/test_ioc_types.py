@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ca_clients import pvs, wait_until
+from ca_clients import TIMEOUT, pvs, wait_until
 
 from xsp3ioc.ioc import pv_table
 
@@ -84,23 +84,23 @@ def test_fields_are_there_when_asked_for(toy, libca):
 
 
 def find(prefix, names):
+    """Names, and whether they are expected to be there."""
     import epics
 
-    found = [epics.PV(prefix + name) for name in names]
-    found[0].wait_for_connection(10)
-    return [pv.wait_for_connection(0.5) for pv in found]
+    found = [(epics.PV(prefix + name), there) for name, there in names.items()]
+    return [pv.wait_for_connection(TIMEOUT if there else 0.5) for pv, there in found]
 
 
 def test_what_is_not_there(toy, libca):
-    names = [
-        "det1:Label",
-        "det1:Flicker_RBV",
-        "det1:Label.NOPE",
-        "Label",
-        "det1:Hidden",
-        "Old:Counter",
-    ]
-    assert libca(find, toy.prefix, names) == [True, False, False, False, False, True]
+    names = {
+        "det1:Label": True,
+        "det1:Flicker_RBV": False,
+        "det1:Label.NOPE": False,
+        "Label": False,
+        "det1:Hidden": False,
+        "Old:Counter": True,
+    }
+    assert libca(find, toy.prefix, names) == list(names.values())
 
 
 def test_every_record_of_the_list_is_served(toy, libca):

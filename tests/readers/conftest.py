@@ -93,5 +93,5 @@ def _start_writer(rig, root):
 def _end(writer):
     if writer.poll() is None:
         writer.terminate()
-        writer.wait(10)
+        writer.wait(60)
         writer.stdout.close()

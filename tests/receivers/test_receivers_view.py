@@ -406,12 +406,12 @@ def replaced(rig, request, change):
     """Ask for a snapshot where one answer has been changed."""
 
     class Between(Monitor):
-        def ask(self, word, timeout=1.5):
+        def ask(self, word, timeout=monitor.PATIENCE):
             head, *arrays = super().ask(word, timeout)
             return [json.dumps(json.loads(head) | change).encode() if word == request else head, *arrays]
 
-    with Between(rig.server.monitor) as monitor:
-        return fetch(monitor)
+    with Between(rig.server.monitor) as between:
+        return fetch(between)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from screens_files import FILES, FOLDER
 def run(*arguments):
     return subprocess.run(
         [sys.executable, "-m", "xsp3ioc", "screens", *map(str, arguments)],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 

@@ -21,12 +21,12 @@ def watch(prefix):
             came.set()
 
     axis = epics.PV(f"{prefix}C2:Energy_RBV", auto_monitor=True)
-    first = axis.get(timeout=10)
+    first = axis.get(timeout=60)
     axis.add_callback(hear)
-    assert epics.caput(f"{prefix}C2:EnergySlope", 5.0, wait=True, timeout=10) == 1
-    assert epics.caput(f"{prefix}C2:EnergyOffset", 50.0, wait=True, timeout=10) == 1
-    assert came.wait(10), "no update of the axis"
-    other = epics.caget(f"{prefix}C1:Energy_RBV")
+    assert epics.caput(f"{prefix}C2:EnergySlope", 5.0, wait=True, timeout=60) == 1
+    assert epics.caput(f"{prefix}C2:EnergyOffset", 50.0, wait=True, timeout=60) == 1
+    assert came.wait(60), "no update of the axis"
+    other = epics.caget(f"{prefix}C1:Energy_RBV", timeout=60, connection_timeout=60)
     return first, seen[-1], other, axis.units
 
 

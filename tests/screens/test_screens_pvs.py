@@ -32,12 +32,16 @@ def describe(names):
     choices = {name: chid for name, chid in there.items() if ca.field_type(chid) == dbr.ENUM}
     for chid in choices.values():
         ca.get_with_metadata(chid, ftype=dbr.CTRL_ENUM, wait=False)
+
+    def states(chid):
+        return ca.get_complete_with_metadata(chid, ftype=dbr.CTRL_ENUM, timeout=60)["enum_strs"]
+
     return {
         name: (
             dbr.Name(ca.field_type(chid)),
             ca.element_count(chid),
             bool(ca.write_access(chid)),
-            ca.get_complete_with_metadata(chid, ftype=dbr.CTRL_ENUM)["enum_strs"] if name in choices else (),
+            states(chid) if name in choices else (),
         )
         for name, chid in there.items()
     }

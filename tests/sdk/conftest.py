@@ -32,7 +32,7 @@ def compile_program(built, tmp_path_factory):
         subprocess.run(
             [compiler, f"-std={standard}", "-O2", *STRICT, f"-I{built}", "-o", path, source, *flags,
              f"-L{built}", "-lxspress3", "-lpthread", f"-Wl,-rpath,{built}"],
-            check=True, timeout=60,
+            check=True, timeout=120,
         )  # fmt: skip
         return path
 
@@ -66,7 +66,7 @@ def run_program(tmp_path):
         if settings is not None:
             environment[VARIABLE] = str(settings_file(tmp_path, settings))
         result = subprocess.run(
-            [program, *map(str, arguments)], env=environment, cwd="/", capture_output=True, text=True, timeout=30,
+            [program, *map(str, arguments)], env=environment, cwd="/", capture_output=True, text=True, timeout=120,
             check=False,
         )  # fmt: skip
         assert result.returncode == status, (result.returncode, result.stderr)

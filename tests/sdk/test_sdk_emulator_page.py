@@ -30,7 +30,7 @@ def directory(built, tmp_path):
 def shell(command, directory, built):
     return subprocess.run(
         ["sh", "-e", "-c", command.replace(DIRECTORY, str(built))],
-        cwd=directory, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60, check=False,
+        cwd=directory, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
@@ -62,6 +62,6 @@ def test_the_lines_of_python(directory, built):
     environment = os.environ | {"XSP3IOC_EMULATOR": str(directory / "my.toml")}
     result = subprocess.run(
         [sys.executable, "-c", code.replace(DIRECTORY, str(built))],
-        env=environment, capture_output=True, text=True, timeout=60, check=False,
+        env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert (result.stdout, result.returncode) == ("2 channels\n", 0), result.stderr

@@ -335,7 +335,7 @@ def test_the_example_of_the_page(tmp_path):
     example, shown = (re.search(rf"^```{kind}\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)[1]
                       for kind in ("python", "text"))  # fmt: skip
     result = subprocess.run(
-        [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
     assert result.returncode == 0, result.stderr
     found, told = result.stdout.splitlines(), shown.splitlines()

@@ -263,17 +263,17 @@ def test_nobody_waits_for_a_long_catching_up(monkeypatch):
 
     def slow(*arguments):
         reached.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         return copy(*arguments)
 
     monkeypatch.setattr(emulator, "spectra", slow)
     thread = threading.Thread(target=emulator.xsp3_scaler_check_progress, args=(0,))
     thread.start()
     try:
-        assert reached.wait(20)
+        assert reached.wait(60)
         asking = threading.Thread(target=resolve, args=(emulator, 3))
         asking.start()
-        asking.join(20)
+        asking.join(60)
         assert not asking.is_alive()
     finally:
         go_on.set()
@@ -335,13 +335,13 @@ def test_one_thread_at_a_time_writes_the_table():
 
     def memory(_system):
         reached.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
 
     emulator.memory = memory
     first = threading.Thread(target=table.show, args=(emulator,))
     first.start()
     try:
-        assert reached.wait(20)
+        assert reached.wait(60)
         handle.close()
         second = threading.Thread(target=table.show, args=(emulator,))
         second.start()

@@ -11,7 +11,7 @@ from sdk_bench import connect
 from xsp3ioc.sdk.cdef import ffi
 from xsp3ioc.sdk.emulator.system_log import SystemLog
 
-BOUND = 20  # seconds until a test gives up
+BOUND = 60  # seconds until a test gives up
 
 
 def message(emulator):

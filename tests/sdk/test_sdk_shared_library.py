@@ -313,7 +313,7 @@ def test_the_server_runs_on_it(start_server, built, tmp_path, monkeypatch):
     server = start_server(detector={"library": str(built / "libxspress3.so"), "channels": 3})
     code = f"import epics; print(epics.caget('{server.prefix}det1:Model_RBV'))"
     found = subprocess.run(
-        [sys.executable, "-c", code], env=server.environment, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], env=server.environment, capture_output=True, text=True, check=True, timeout=120
     )
     assert found.stdout.strip() == "Xspress3 (emulated)"
 
@@ -324,7 +324,7 @@ def test_the_server_runs_on_it(start_server, built, tmp_path, monkeypatch):
 def emulator(*arguments, **environment):
     return subprocess.run(
         [sys.executable, "-m", "xsp3ioc", "emulator", *map(str, arguments)],
-        env=environment, capture_output=True, text=True, timeout=60, check=False,
+        env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def test_a_segment_in_use_under_another_name_stays(directory):
 
 
 def test_what_a_process_may_use_that_cannot_be_looked_into_stays():
-    result = subprocess.run([sys.executable, "-c", HIDER], capture_output=True, text=True, timeout=30)
+    result = subprocess.run([sys.executable, "-c", HIDER], capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     if lines[0] == "readable":

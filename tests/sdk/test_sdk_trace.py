@@ -250,7 +250,7 @@ from pathlib import Path
 from xsp3ioc.sdk import EmulatedLibrary, EmulatorSettings, Xspress3
 from xsp3ioc.sdk.emulator.faults import Faults
 from xsp3ioc.sdk.trace import TracedLibrary
-emulator = EmulatedLibrary(EmulatorSettings(faults=Faults(hang={"xsp3_format_run": (2, 60.0)})))
+emulator = EmulatedLibrary(EmulatorSettings(faults=Faults(hang={"xsp3_format_run": (2, 600.0)})))
 handle = Xspress3.configure(TracedLibrary(emulator, Path(sys.argv[1])))
 handle.format()
 handle.progress()
@@ -261,7 +261,7 @@ handle.format()
 def test_a_killed_process_leaves_all_but_the_last_call(tmp_path):
     path = tmp_path / "trace.jsonl"
     process = subprocess.Popen([sys.executable, "-c", KILLED, path])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not path.exists() or path.read_text().count('"xsp3_format_run"') < 3:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
