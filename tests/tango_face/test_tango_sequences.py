@@ -35,10 +35,10 @@ class Beamline:
         self.tango.wait_for("STANDBY")
 
     def listener(self):
-        """A subscriber of the stream, joined."""
-        before = self.ca.get("det1:Subscribers")
+        """A subscriber of the stream, joined; the one before has left."""
+        self.ca.wait_for("det1:Subscribers", 0)
         desk = Desk(Listener, self.server.data, "listener", None)
-        self.ca.wait_for("det1:Subscribers", before + 1)
+        self.ca.wait_for("det1:Subscribers", 1)
         return desk
 
     def end(self):
