@@ -14,9 +14,23 @@ ROIS = [("Ca Ka", 360, 380), ("Fe Ka", 625, 655), ("Cu Ka", 790, 820)]
 
 
 def device(session):
+    from epics import PV
+    from epics.devices import ad_mca
     from epics.devices.xspress3 import Xspress3
 
-    return session.keep("device", lambda: Xspress3(session.prefix, nmca=4, fileroot=session.directory))
+    def make():
+        mark, poll = PV(session.prefix + "det1:ImageMode"), ad_mca.poll
+        assert mark.wait_for_connection(60)
+
+        def settle(*arguments):
+            mark.put(1, wait=True, timeout=60)
+            poll(*arguments)
+
+        # It gives what it has put some milliseconds to be shown, then sorts and writes what is: on a busy host too few.
+        ad_mca.poll = settle
+        return Xspress3(session.prefix, nmca=4, fileroot=session.directory)
+
+    return session.keep("device", make)
 
 
 def connect(session):
