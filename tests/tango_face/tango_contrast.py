@@ -86,6 +86,15 @@ class ContrastDetector:
         return ""
 
     def stop(self) -> str:
-        """Stop; the state afterwards."""
-        self._proxy.Stop()
+        """Stop; the state afterwards, when the file is closed: where that takes long, a stop says so first."""
+        import tango
+
+        try:
+            self._proxy.Stop()
+        except tango.DevFailed as refused:
+            assert refused.args[0].desc.startswith("Stop waits for the file writer"), refused
+            deadline = time.monotonic() + PATIENCE
+            while self._proxy.State() == tango.DevState.RUNNING:
+                assert time.monotonic() < deadline, "the file is not closed"
+                time.sleep(0.01)
         return str(self._proxy.State())

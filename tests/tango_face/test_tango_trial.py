@@ -71,15 +71,7 @@ def test_a_second_start_is_refused_by_both(pair):
     assert pair.ca.put_status(ACQUIRE) == ECA_NORMAL
 
 
-@pytest.fixture
-def no_file(pair):
-    """Arm does not wait for a disk: on a slow one it goes on after its answer, and may still fail."""
-    assert pair.tango.write("WriteHdf5", False) == ""
-    yield
-    assert pair.tango.write("WriteHdf5", True) == ""
-
-
-def test_of_two_who_start_at_once_one_does(pair, no_file):
+def test_of_two_who_start_at_once_one_does(pair):
     pair.set(1, LONG)
     for _ in range(20):
         pair.tango.tell("run", "Arm")

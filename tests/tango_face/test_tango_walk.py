@@ -79,7 +79,7 @@ def test_both_faces_serve_every_parameter_with_the_same_value(pair):
     with Reader("127.0.0.1", pair.server.port) as reader:
         for name, records in by_parameter.items():
             # What moves by itself is asked again.
-            for _ in range(5):
+            for _ in range(20):
                 found = compare(pair.tango.value(PARAMETERS[name].attribute), reader, records)
                 if not found:
                     break
