@@ -20,7 +20,7 @@ def start_pair(tmp_path):
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    """One server for all tests of a module; it writes no files, as a stop that waits for one may be refused at first."""
+    """One server for all tests of a module, without files: a stop that waits for one may be refused at first."""
     pair = Pair(tmp_path_factory.mktemp("pair"), parameters={"destination": ""})
     yield pair
     pair.end()
