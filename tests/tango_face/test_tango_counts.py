@@ -58,7 +58,7 @@ def test_frames_count_from_1(pair, first, last):
 def test_counts_begin_anew_with_each_series(pair):
     """They are those of the running series, answered at once while its frames are to come."""
     last = pair.tango.ask("ReadRawCounts_Window1", 0, 1, 40).tolist()
-    pair.set(3, 5.0)
+    pair.set(3, 50.0)
     assert pair.tango.run("Arm") == ""
     assert pair.tango.ask("ReadRawCounts_Window1", 0, 1, 3).tolist() == [-1, -1, -1]
     assert pair.tango.ask("ReadDtcCounts_Window1", 0, 1, 3).tolist() == [-1, -1, -1]
