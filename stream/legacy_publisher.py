@@ -91,6 +91,10 @@ class LegacyPublisher(SideSocket):
     def _end(self, header: Header, reason: str) -> None:
         self._send([END])
 
+    def _drop(self, frames: int, why: str, news: bool = True) -> None:
+        if self._connected:  # else there is nobody to lose them
+            super()._drop(frames, why, news)
+
     def _send(self, parts: Sequence[Any]) -> bool:
         """Send a message to all who have room for it; return False if somebody has just run out of it.
 

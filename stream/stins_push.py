@@ -116,8 +116,7 @@ class StinsPush(SideSocket):
         times, status = block.frames["time"].tolist(), block.frames["status"].tolist()
         for k, mca in enumerate(block.mca):
             if self._skipping or self._waiting + mca.nbytes > WAITING_BYTES or len(self._outbox) >= MOST_WAITING:
-                # Where nobody has ever come, nobody misses them.
-                self._drop(1, TOO_SLOW if self._served else NOBODY, news=self._served)
+                self._drop(1, TOO_SLOW)
                 continue
             facts = {
                 "htype": "image", "msg_number": self._next(), "series_id": block.series_id, "frame": block.first + k,
@@ -134,6 +133,10 @@ class StinsPush(SideSocket):
             "dropped": self.dropped,
         }  # fmt: skip
         self._queue(_Waiting([self._encode(facts)], 0, 0))
+
+    def _drop(self, frames: int, why: str, news: bool = True) -> None:
+        # Where nobody has ever come, nobody misses them.
+        super()._drop(frames, why if self._served else NOBODY, news and self._served)
 
     def _next(self) -> int:
         number, self._number = self._number, self._number + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -69,8 +70,8 @@ class Subscriber:
     """Frames in the queue."""
     lost: list[tuple[int, Gap]] = field(default_factory=list)
     """Frames that it will never get, with the series that they are of; told with the end of that series."""
-    moved: float = 0.0
-    """When a block was sent to it, or it gave credit, s of time.monotonic."""
+    moved: float = -math.inf
+    """When a block was sent to it, or it gave credit, s of time.monotonic, which may have begun just now."""
     cut_off: bool = False
     """It was too slow: it gets no more of the series before it gives credit."""
     full: bool = False
