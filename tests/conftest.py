@@ -4,6 +4,7 @@ import os
 import signal
 import tempfile
 
+import hypothesis
 import pytest
 from server_process import ServerProcess
 from small_disk import SmallDisk
@@ -13,6 +14,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Nor do they leave settings in a user's home.
 _state = tempfile.TemporaryDirectory(prefix="xsp3ioc-state-")
 os.environ["XDG_STATE_HOME"] = _state.name
+# How long an example takes, or is thought out, says something of the machine only, and of what else it does.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 
 def pytest_xdist_auto_num_workers(config):
