@@ -13,7 +13,7 @@ from xsp3ioc.stream.places import Places
 
 MILLISECOND = 80_000
 """Ticks."""
-PATIENCE = 30
+PATIENCE = 60
 
 
 class Core:

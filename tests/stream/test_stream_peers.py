@@ -33,7 +33,7 @@ def peer(core):
         socket = context.socket(zmq.DEALER)
         peers.append(socket)
         socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.RCVTIMEO, 10_000)
+        socket.setsockopt(zmq.RCVTIMEO, 20_000)
         for option, value in options.items():
             socket.setsockopt(getattr(zmq, option), value)
         socket.connect(core.detector.data.endpoint)
@@ -51,14 +51,19 @@ def names(core):
     return [subscriber.name for subscriber in core.detector.data.subscribers.select()]
 
 
-def heard(socket):
+def told(socket):
     """JSON of the next message that is no ping."""
-    while True:
-        message = json.loads(socket.recv_multipart()[0])
-        if message["htype"] == "image":
-            socket.send(b'{"htype": "credit", "n": 1}')
-        if message["htype"] != "ping":
-            return message
+    while (message := json.loads(socket.recv_multipart()[0]))["htype"] == "ping":
+        pass
+    return message
+
+
+def heard(socket):
+    """The same, and credit for an image."""
+    message = told(socket)
+    if message["htype"] == "image":
+        socket.send(b'{"htype": "credit", "n": 1}')
+    return message
 
 
 @contextmanager
@@ -85,7 +90,7 @@ def test_those_who_have_gone_while_nothing_runs_take_nobody_s_place(core, peer):
 def test_one_with_an_identity_of_its_own_begins_anew_when_it_returns(core, peer):
     with running(core, 100_000):
         first = peer("map", ROUTING_ID=b"map")
-        assert [json.loads(first.recv_multipart()[0])["htype"] for _ in range(5)] == ["header", *["image"] * 4]
+        assert [told(first)["htype"] for _ in range(5)] == ["header", *["image"] * 4]
         first.close()
         time.sleep(0.3)  # its host says so
         again = peer("map", ROUTING_ID=b"map")
@@ -96,13 +101,12 @@ def test_one_with_an_identity_of_its_own_begins_anew_when_it_returns(core, peer)
 def test_a_second_hello_on_the_same_connection_gives_no_credit(core, peer):
     with running(core, 100_000):
         twice = peer("twice")
+        assert [told(twice)["htype"] for _ in range(5)] == ["header", *["image"] * 4]
         before = core.get("frames_acquired")
         twice.send(json.dumps({"htype": "hello", "name": "twice", "credit": 4}).encode())
         core.wait(lambda: core.get("frames_acquired") > before + 100)
-        kinds = []
         while twice.poll(0):
-            kinds.append(json.loads(twice.recv_multipart()[0])["htype"])
-        assert (kinds.count("header"), kinds.count("image")) == (1, 4)
+            assert json.loads(twice.recv_multipart()[0])["htype"] == "ping"
 
 
 def test_a_stop_does_not_fail_for_one_that_takes_nothing(core, peer):

@@ -60,6 +60,7 @@ def test_a_server_that_comes_back_is_not_mixed_with_the_one_before(tmp_path):
     endpoint = f"tcp://127.0.0.1:{port}"
     with running_core(places={"stream1_port": port}) as core:
         with zmq.Context() as context, context.socket(zmq.PULL) as first:
+            first.rcvhwm = 1  # most of the frames are for who comes next
             first.connect(endpoint)
             core.set(frames=1000, exposure_time=0.001)
             done = core.detector.put("acquire", True)
