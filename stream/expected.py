@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection
 
 from xsp3ioc.stream.data_socket import DataSocket
-from xsp3ioc.stream.life import StateError
+from xsp3ioc.stream.life import StateError, StoppedError
 
 WRITER = "writer"
 """The server's own; whoever else calls itself so is not meant."""
@@ -34,7 +34,7 @@ class Expected:
         return [name for name in self.names if name not in here]
 
     def wait(self, data: DataSocket, what: str, say: Callable[[str], None], stopped: Callable[[], bool]) -> None:
-        """Wait until all are there; StateError if `what` is not possible without them, or if it is `stopped` before.
+        """Wait until all are there; StateError if `what` is not possible without them, StoppedError if `stopped`.
 
         `say` gets a line while it waits.
         """
@@ -51,7 +51,7 @@ class Expected:
             if not missing and (known or waited > PROBE):
                 return
             if stopped():
-                raise StateError("Stopped before it began")
+                raise StoppedError("Stopped before it began")
             if missing and waited > self._timeout:
                 raise StateError(
                     f"{what} without subscriber {', '.join(missing)}: waited {self._timeout:g} s; "

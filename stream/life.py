@@ -46,6 +46,10 @@ class StateError(RuntimeError):
     """The detector cannot do this in the state that it is in."""
 
 
+class StoppedError(StateError):
+    """A series was stopped before it began; nothing is wrong."""
+
+
 def after(state: State, event: str) -> State:
     """State that follows `event`; StateError says in which states it is possible."""
     try:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from xsp3ioc.stream.declared import Declared
+from xsp3ioc.stream.life import StoppedError
 from xsp3ioc.stream.parameter import SLOTS, Index, Parameter, Severity, Update, parameters
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class Store(Declared):
 
     def refuse(self, name: str, index: Index, error: Exception) -> None:
         """Show the old value again, as not accepted; say why, until the next event or `forget_refusal`."""
-        log.error(error)
+        log.log(logging.INFO if isinstance(error, StoppedError) else logging.ERROR, "%s", error)
         with self._lock:
             self._refusing = True
             self._show_message(str(error), Severity.minor)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
+import pytest
 from ca_clients import ECA_NORMAL, ECA_PUTFAIL
 
 
@@ -43,3 +45,14 @@ def test_a_series_waits_for_the_subscribers_that_are_expected(start_rig):
     assert rig.ca.put_status("acquire") == ECA_NORMAL
     assert listener.heard().frames == 20
     assert listener.heard().gaps == []
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_stopped_while_a_series_waits_ends_without_an_error(start_rig, signum):
+    rig = start_rig("--expect", "map", "--expect-timeout", "60")
+    rig.ca.begin("det1:Acquire", 1, "acquire")
+    rig.ca.wait_for("det1:StatusMessage_RBV", "Waiting for subscriber map")
+    assert rig.server.stop(signum) == 0
+    log = rig.server.log.read_text()
+    assert "Stopped before it began" in log
+    assert not [line for line in log.splitlines() if " ERROR " in line]
