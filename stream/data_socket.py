@@ -148,13 +148,17 @@ class DataSocket(ServedSocket):
     def _receive(self) -> None:
         for _ in range(MOST_AT_ONCE):
             try:
-                identity, *parts = self._socket.recv_multipart(zmq.DONTWAIT)
+                frames = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)  # a copy forgets whence it came
             except zmq.Again:
                 return
+            identity, *parts = (frame.bytes for frame in frames)
+            message = None
             try:
-                self._handle(identity, understand(parts))
+                message = understand(parts)
+                self._handle(identity, message)
             except ProtocolError as error:
-                self._complaints.say(f"Data socket: {str(error).removesuffix(WAY)}")
+                who = _sender(frames[-1], self.subscribers.known.get(identity) or message)
+                self._complaints.say(f"Data socket: {who}: {str(error).removesuffix(WAY)}")
                 self._answer(self._strangers.refuse(identity, error))
 
     def _answer(self, parts: list[bytes]) -> None:
@@ -188,3 +192,12 @@ class DataSocket(ServedSocket):
         self.subscribers.join(subscriber)
         log.info("Subscriber %r joined the data socket", subscriber.name)
         self._on_change(None)
+
+
+def _sender(frame: zmq.Frame, known: Subscriber | FromReceiver | None) -> str:
+    """Return who has sent `frame`, for people to read: the name said in a hello, and the address, as far as known."""
+    name = repr(known.name[:64]) if isinstance(known, Subscriber | Hello) else ""
+    address = ""
+    with contextlib.suppress(zmq.ZMQError):  # no TCP
+        address = str(frame.get("Peer-Address"))
+    return " at ".join(filter(None, (name, address))) or "somebody"

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import time
 
 import numpy as np
 import pytest
@@ -162,6 +163,20 @@ def test_garbage_on_the_sockets_harms_nobody(rig, peer):
     assert rig.ca.put_status("capture") == ECA_NORMAL
     Written(path).check(rig.settings, 0.001)
     listener.end()
+
+
+def test_a_complaint_names_who_has_sent_it(start_rig, peer):
+    rig = start_rig()
+    stranger, known = (peer(zmq.DEALER, rig.server.data) for _ in range(2))
+    stranger.send(b"nonsense")
+    rig.server.wait_for_log("Data socket: 127.0.0.1: not a message of xsp3ioc 1")
+    time.sleep(1.1)  # of complaints there is one a second
+    known.send(json.dumps(HELLO | {"name": "map"}).encode())
+    known.send(b"nonsense")
+    rig.server.wait_for_log("Data socket: 'map' at 127.0.0.1: not a message of xsp3ioc 1")
+    time.sleep(1.1)
+    stranger.send(json.dumps(HELLO | {"name": "old", "version": 9}).encode())
+    rig.server.wait_for_log("Data socket: 'old' at 127.0.0.1: version 9")
 
 
 NO_HELLO = [
