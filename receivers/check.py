@@ -84,6 +84,11 @@ class Verdict:
         """Something is missing, or may be."""
         return any(check.result == ERROR for check in self.checks if check.name in INCOMPLETE)
 
+    @property
+    def cut(self) -> bool:
+        """A series lacks its begin or its end, as far as the file says."""
+        return any(finding.cut for check in self.checks for finding in check.findings)
+
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
         names = ("path", "layout", "state", "simulated", "frames", "channels", "bins", "bytes", "end_time", "counts")
@@ -91,6 +96,7 @@ class Verdict:
             **{name: getattr(self, name) for name in names},
             "complete": self.complete,
             "incomplete": self.incomplete,
+            "cut": self.cut,
             "errors": self.count(ERROR),
             "warnings": self.count(WARNING),
             "checks": [check.as_dict() for check in self.checks],

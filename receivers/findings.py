@@ -30,6 +30,8 @@ class Finding:
     """First and last frame of the first `RUNS` runs of them, from 0."""
     channels: set[int] = field(default_factory=set)
     """From 0; empty if it is not about channels."""
+    cut: bool = False
+    """The begin or the end of a series is not in the file."""
 
     @property
     def where(self) -> str:
@@ -72,6 +74,7 @@ class Finding:
             "frames": self.frames,
             "runs": self.runs,
             "channels": [channel + 1 for channel in sorted(self.channels)],
+            "cut": self.cut,
         }
 
 

@@ -90,7 +90,7 @@ class SeriesCheck:
             if reasons[series] == RUNNING:
                 self.check.find(ERROR, f"series {series} has no end, though the file was closed")
             else:
-                self.check.find(WARNING, f"series {series} did not end well: {reasons[series]}")
+                self.check.find(WARNING, f"series {series} did not end well: {reasons[series]}").cut = True
 
     def _look_at_starts(self) -> None:
         before = -np.inf

@@ -95,7 +95,11 @@ def _headline(verdict: dict[str, Any]) -> Text:
     line.append(": ", style="not bold")
     simulated = "SIMULATED " if verdict["simulated"] else ""
     parts = next((check for check in verdict["checks"] if check["name"] == "parts"), None)
-    if verdict["complete"]:
+    if verdict["complete"] and verdict["cut"]:
+        texts = [finding["text"] for check in verdict["checks"] for finding in check["findings"] if finding["cut"]]
+        line.append(f"PART OF A SERIES, {counted(counts['valid'], f'valid {simulated}frame')}", style="bold yellow")
+        line.append(f"; {plain(texts[0])}", style="yellow")
+    elif verdict["complete"]:
         line.append(f"complete, {counted(counts['valid'], simulated + 'frame')}", style="green")
     else:
         word = "INCOMPLETE" if verdict["incomplete"] else "WRONG"

@@ -204,6 +204,21 @@ def test_a_file_of_one_frame_is_complete(rig, capsys):
         assert (code, "complete, 1 SIMULATED frame\n" in out) == (0, True), out
 
 
+def test_a_file_without_the_end_or_the_begin_of_a_series_is_not_called_complete(copy, capsys):
+    with h5py.File(copy, "r+") as file:
+        file[DETECTOR]["series/end_reason"][0] = b"unknown"
+    for said in ("series 0 did not end well: unknown", "the file begins in mid-series"):
+        code, out, _ = run(capsys, check, copy)
+        headline = out.splitlines()[0]
+        assert "PART OF A SERIES" in headline and f"; {said}; 1 warning" in headline
+        assert "complete" not in headline
+        assert code == 0
+        with h5py.File(copy, "r+") as file:
+            table = file[DETECTOR]["series"]
+            table["end_reason"][0] = b"complete"
+            file[DETECTOR]["frame_in_series"][: table["frames"][0]] += 5
+
+
 def test_lost_frames_and_packets_are_named(start_rig, capsys):
     rig = start_rig(**FAULTS)
     path = rig.capture("faults", 60)
