@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import mmap
+import threading
 import time
 from contextlib import contextmanager
+
+import zmq
 
 from xsp3ioc.sdk import Connection, EmulatedLibrary, EmulatorSettings, expected_frames
 from xsp3ioc.stream.connection import System
@@ -62,6 +65,25 @@ class Core:
         while not condition():
             assert time.monotonic() < end, "it did not come"
             time.sleep(0.005)
+
+    def wait_until_nobody_pulls(self):
+        """Until stream1 knows that its receivers have left: what it sends to one that is leaving is lost."""
+        push, nobody = self.detector.beside["stream1"], threading.Event()
+
+        def look(readable):  # in the socket's own thread
+            type(push)._look(push, readable)
+            if not push._socket.getsockopt(zmq.EVENTS) & zmq.POLLOUT:
+                nobody.set()
+
+        def known():
+            push._wake_up()
+            return nobody.is_set()
+
+        push._look = look
+        try:
+            self.wait(known)
+        finally:
+            del push._look
 
 
 @contextmanager

@@ -26,6 +26,7 @@ def receiver_of(core, workers=1):
         yield receiver
     finally:
         receiver.close()
+        core.wait_until_nobody_pulls()
 
 
 @pytest.mark.parametrize("workers", [1, 3])
