@@ -108,6 +108,19 @@ def test_one_wrong_value_in_any_dataset_is_found(path, copy):
     assert not found(copy), "all is as before"
 
 
+def test_a_reset_without_ticks_is_found_where_there_is_no_other(copy):
+    def odd():
+        return [one for _, one in found(copy) if "resets and reset ticks do not go together" in one.text]
+
+    with h5py.File(copy, "r+") as file:
+        for name in ("reset_count", "reset_ticks"):
+            file[f"{DETECTOR}/{name}"][:, 0] = 0
+    assert not odd()
+    with h5py.File(copy, "r+") as file:
+        file[f"{DETECTOR}/reset_count"][5, 0] = 1
+    assert [one.frames for one in odd()] == [1]
+
+
 def test_a_part_counts_on_from_the_one_before(copy):
     with h5py.File(copy, "r+") as file:
         detector, attributes = file[DETECTOR], file[ATTRIBUTES]
