@@ -441,7 +441,7 @@ async def sequence(ingester, endpoint, settings):
     finally:
         await source.aclose()
         await one.stop_source("xspress3")
-        one.ctx.term()
+        one.ctx.destroy(linger=0)
 
 
 @pytest.mark.parametrize("stream", ["messages", "parts", "stream1"])
