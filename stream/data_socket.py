@@ -19,7 +19,7 @@ from xsp3ioc.stream.packing import Packer
 from xsp3ioc.stream.pool import Pool
 from xsp3ioc.stream.served_socket import MOST_AT_ONCE, ServedSocket
 from xsp3ioc.stream.strangers import WAY, Strangers, newcomer, understand
-from xsp3ioc.stream.subscriber import MOST_CREDIT, Audience, Item, Subscriber
+from xsp3ioc.stream.subscriber import LONGEST_NAME, MOST_CREDIT, Audience, Item, Subscriber
 from xsp3ioc.stream.subscribers import Subscribers
 
 log = logging.getLogger(__name__)
@@ -196,7 +196,7 @@ class DataSocket(ServedSocket):
 
 def _sender(frame: zmq.Frame, known: Subscriber | FromReceiver | None) -> str:
     """Return who has sent `frame`, for people to read: the name said in a hello, and the address, as far as known."""
-    name = repr(known.name[:64]) if isinstance(known, Subscriber | Hello) else ""
+    name = repr(known.name[:LONGEST_NAME]) if isinstance(known, Subscriber | Hello) else ""
     address = ""
     with contextlib.suppress(zmq.ZMQError):  # no TCP
         address = str(frame.get("Peer-Address"))

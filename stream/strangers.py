@@ -16,7 +16,7 @@ from xsp3ioc.stream.messages import (
     decode_from_receiver,
     encode,
 )
-from xsp3ioc.stream.subscriber import MOST_CREDIT, Subscriber
+from xsp3ioc.stream.subscriber import LONGEST_NAME, MOST_CREDIT, Subscriber
 
 MOST_ANSWERS = 20
 """To each connection, about what it should not have sent: one that never reads them holds no more of the memory."""
@@ -53,7 +53,7 @@ def newcomer(identity: bytes, hello: Hello, token: str, compression: str) -> Sub
     writer = bool(token) and hmac.compare_digest(hello.token.encode(), token.encode())
     return Subscriber(
         identity,
-        hello.name[:64],
+        hello.name[:LONGEST_NAME],
         min(hello.credit, MOST_CREDIT),
         writer,
         hello.library[:24],

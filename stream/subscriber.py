@@ -17,6 +17,8 @@ from xsp3ioc.stream.messages import Block, Gap, Header, Image, Message, Refused,
 
 log = logging.getLogger(__name__)
 
+LONGEST_NAME = 64
+"""Letters that the server knows of its name."""
 MOST_CREDIT = 32
 """Blocks on their way to one subscriber."""
 MOST_SLABS = 8

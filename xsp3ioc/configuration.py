@@ -17,16 +17,15 @@ else:
 
 from xsp3ioc.access import EVERYONE, WriteAccess
 from xsp3ioc.sdk import PRODUCTS, Connection, EmulatorSettings, GapMode
+from xsp3ioc.stream.messages import COMPRESSIONS
+from xsp3ioc.stream.subscriber import LONGEST_NAME
 
 MOST_CARDS = 16
 LONGEST_WAIT = 60
 """s for subscribers that are expected: no other command is done meanwhile."""
 
-LONGEST_NAME = 64
-"""Letters that the server knows of a subscriber's name."""
 GAPS = {"25 ns": GapMode.ns25, "200 ns": GapMode.ns200, "500 ns": GapMode.ns500, "1 us": GapMode.us1}
 """Between two frames that the detector times itself."""
-COMPRESSIONS = ("none", "bslz4")
 REPLAY = ("replay", "replay_end")
 """Keys of `[emulator]` that say whose frames it shows, and what comes after the last one: wrap or stop."""
 
