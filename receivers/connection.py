@@ -50,7 +50,10 @@ class Connection:
         self.refusal: Refusal | None = None
 
     def look(self) -> bool:
-        """Take in what has happened; return whether there is a new connection."""
+        """Take in what has happened; return whether there is a new connection.
+
+        Where one has failed, the server is asked why: this takes up to some seconds then.
+        """
         new, failed = False, None
         while self.monitor.poll(0):
             happened = recv_monitor_message(self.monitor)

@@ -115,17 +115,19 @@ class Check:
         first: int,
         flags: NDArray[np.bool_],
         example: Callable[..., str] | None = None,
-    ) -> None:
-        """Find `text` in the frames whose `flags`, (frames,) or (frames, channels), are true, if there are any.
+    ) -> Finding | None:
+        """Find `text` in the frames whose `flags`, (frames,) or (frames, channels), are true; None: there are none.
 
         `example(frame)` or `example(frame, channel)` says it of the first one; its arguments are places in `flags`.
         """
         if not flags.any():
-            return
+            return None
         place = np.unravel_index(int(np.argmax(flags)), flags.shape)
         known = any(finding.text == text and finding.severity == severity for finding in self.findings)
         said = "" if known or example is None else example(*(int(index) for index in place))
-        self.find(severity, text, said).mark(first, flags)
+        finding = self.find(severity, text, said)
+        finding.mark(first, flags)
+        return finding
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""

@@ -92,10 +92,12 @@ class NumberCheck:
         joined = np.zeros_like(late)
         joined[:1] = self._before is None
         expected_late = self._single or rows.number > 0
-        if (cut := late & joined & (not expected_late)).any():
-            found = self.check.find(WARNING, "the file begins in mid-series", f"with frame {number[0]} of it")
-            found.mark(rows.first, cut)
-            found.cut = True
+        begun_before = self.check.mark(
+            WARNING, "the file begins in mid-series", rows.first, late & joined & (not expected_late),
+            lambda i: f"with frame {number[i]} of it",
+        )  # fmt: skip
+        if begun_before is not None:
+            begun_before.cut = True
         self.check.mark(
             ERROR, "a series does not begin with its frame 0", rows.first, late & ~joined, lambda i: f"with {number[i]}"
         )

@@ -59,7 +59,6 @@ def touch(device):
     names = set()
 
     def connects(dotted_name, seconds):
-        nonlocal names
         try:
             signal = device
             for part in dotted_name.split("."):
@@ -68,7 +67,7 @@ def touch(device):
         except TimeoutError:
             return False
         pvs = (getattr(signal, name, None) for name in ("_read_pv", "_write_pv"))
-        names |= {pv.pvname for pv in pvs if pv is not None}
+        names.update(pv.pvname for pv in pvs if pv is not None)
         return True
 
     signals = [walk.dotted_name for walk in list(device.walk_components()) if walk.item.is_signal]

@@ -20,6 +20,14 @@ def pvs(prefix, *names, **options):
     return found[0] if len(found) == 1 else found
 
 
+def found(prefix, names):
+    """Whether each of `names` is there; their values say whether it should be: it is waited for, or not for long."""
+    import epics
+
+    asked = [(epics.PV(prefix + name), there) for name, there in names.items()]
+    return [pv.wait_for_connection(TIMEOUT if there else 1.0) for pv, there in asked]
+
+
 def patient(get):
     """A get that does not give up after a second, and have no value then."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ca_clients import TIMEOUT, pvs
+from ca_clients import found, pvs
 from ca_processes import Client
 
 from xsp3ioc.aliases import today
@@ -42,11 +42,10 @@ def test_names_of_the_vendors_old_server(old, new):
     assert today(old, vendor=True) == new
 
 
-def read_old(prefix, names, there):
+def read_old(prefix, names):
     import epics
 
-    found = [epics.PV(prefix + name) for name in names]
-    seen = [pv.wait_for_connection(TIMEOUT if one else 1.0) for pv, one in zip(found, there, strict=True)]
+    seen = found(prefix, names)
     if seen[-1]:
         epics.caput(prefix + "NumImages", 7, wait=True)
         return seen, pvs(prefix, "det1:NumImages_RBV").get()
@@ -58,7 +57,7 @@ def test_old_names_reach_the_records_of_today(start_server, legacy):
     server = start_server(server={"legacy_names": legacy})
     names = ["C1SCA1:Value_RBV", "ARR2:ArrayData", "HDF5:Capture", "C9_SCA0:Value_RBV", "NumImages"]
     there = [True, True, True, False, True] if legacy else [True, False, False, False, False]
-    seen = Client(server.environment, read_old, server.prefix, names, there).result()
+    seen = Client(server.environment, read_old, server.prefix, dict(zip(names, there, strict=True))).result()
     assert seen == (there, 7 if legacy else None)
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from ca_clients import found, pvs
 from ca_processes import Client
 
 
-def ask(prefix, *names):
-    import epics
-
-    found = [epics.PV(prefix + name) for name in names]
-    *there, absent = found
-    return [*(pv.wait_for_connection(60) for pv in there), absent.wait_for_connection(1.0)], found[0].get(timeout=60)
+def ask(prefix, names):
+    return found(prefix, names), pvs(prefix, next(iter(names))).get()
 
 
 def test_a_name_server(toy):
@@ -19,5 +16,6 @@ def test_a_name_server(toy):
         "EPICS_CA_ADDR_LIST": "",
         "EPICS_CA_AUTO_ADDR_LIST": "NO",
     }
-    seen = Client(environment, ask, toy.prefix, "det1:NumImages", "MCA1:ArrayData", "det1:NotThere").result()
-    assert seen == ([True, True, False], 16)
+    names = {"det1:NumImages": True, "MCA1:ArrayData": True, "det1:NotThere": False}
+    seen = Client(environment, ask, toy.prefix, names).result()
+    assert seen == (list(names.values()), 16)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ca_clients import TIMEOUT, pvs, wait_until
+from ca_clients import found, pvs, wait_until
 
 from xsp3ioc.ioc import pv_table
 
@@ -83,14 +83,6 @@ def test_fields_are_there_when_asked_for(toy, libca):
     }
 
 
-def find(prefix, names):
-    """Names, and whether they are expected to be there."""
-    import epics
-
-    found = [(epics.PV(prefix + name), there) for name, there in names.items()]
-    return [pv.wait_for_connection(TIMEOUT if there else 0.5) for pv, there in found]
-
-
 def test_what_is_not_there(toy, libca):
     names = {
         "det1:Label": True,
@@ -100,7 +92,7 @@ def test_what_is_not_there(toy, libca):
         "det1:Hidden": False,
         "Old:Counter": True,
     }
-    assert libca(find, toy.prefix, names) == list(names.values())
+    assert libca(found, toy.prefix, names) == list(names.values())
 
 
 def test_every_record_of_the_list_is_served(toy, libca):

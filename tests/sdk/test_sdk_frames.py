@@ -76,7 +76,7 @@ def test_thresholds_and_windows_count_at_once():
     first=st.integers(0, 2**40),
     width=st.integers(0, 200),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_settings_keep_the_relations(seed, rate, ticks, first, width):
     chosen = EmulatorSettings(seed=seed, count_rate=rate, event_width=width, channels=2)
     invariants(*expected_frames(chosen, ticks, first, 4), ticks)

@@ -155,7 +155,7 @@ def test_the_longest_generated_frame_does_not_wrap():
     ticks=st.integers(1, 2**33),
     seed=st.integers(0, 2**32),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_physics_keeps_the_relations(product, rate, width, window, resets, counts, lost, ticks, seed):
     chosen = EmulatorSettings(
         product=product, channels=1, seed=seed, count_rate=rate, event_width=width, pileup_window=window,
@@ -289,7 +289,6 @@ def test_a_file_without_usable_energies(tmp_path, text, message):
 
 
 @given(text=st.text(alphabet="0123456789.:e-, \nDATAELMNSCH", max_size=200))
-@settings(deadline=None)
 def test_any_text_is_a_spectrum_or_a_clear_error(text):
     try:
         found = parse_mca(text)

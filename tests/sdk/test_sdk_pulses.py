@@ -79,7 +79,7 @@ trains = st.builds(
 
 
 @given(train=trains, inverted=st.booleans(), debounce=st.integers(0, 80), ahead=st.sampled_from([50, 1000, 1 << 61]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_gates_are_what_lasts_long_enough(train, inverted, debounce, ahead):
     expected = plain_gates(waveform(train), inverted, debounce)
     gates = gates_of(train, inverted, debounce, 1 << 20)
@@ -100,7 +100,7 @@ def test_gates_are_what_lasts_long_enough(train, inverted, debounce, ahead):
 
 
 @given(train=trains)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_counts_agree_with_edges(train):
     numbers = np.arange(30 if train.limit is None else train.limit)
     begins, ends = train.leading(numbers), train.trailing(numbers)
@@ -201,7 +201,7 @@ def test_a_column_forgets_only_what_is_old():
     frames=st.sampled_from([0, 3]),
     after=st.sampled_from([0, 1111]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_triggers_during_a_frame_are_lost(train, debounce, exposure, gap, frames, after):
     edges = [b for b, _ in plain_gates(waveform(train), False, debounce) if b >= after]
     expected, free = [], 0
@@ -229,7 +229,7 @@ def test_triggers_during_a_frame_are_lost(train, debounce, exposure, gap, frames
     frames=st.sampled_from([0, 4]),
     at_once=st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_collecting_from_trigger_to_trigger(train, count, gap, frames, at_once):
     taken, free = [], 0
     for time, _ in plain_gates(waveform(train), False, 0):

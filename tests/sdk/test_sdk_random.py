@@ -94,14 +94,14 @@ def carry_out(product, cards, program):
 
 
 @hypothesis.given(**ANY_SEQUENCE)
-@hypothesis.settings(max_examples=400, deadline=None, suppress_health_check=NO_HEALTH_CHECK)
+@hypothesis.settings(max_examples=400, suppress_health_check=NO_HEALTH_CHECK)
 def test_no_sequence_of_calls_brings_it_down(product, cards, program):
     carry_out(product, cards, program)
 
 
 @pytest.mark.slow
 @hypothesis.given(**ANY_SEQUENCE)
-@hypothesis.settings(max_examples=5000, deadline=None, suppress_health_check=NO_HEALTH_CHECK)
+@hypothesis.settings(max_examples=5000, suppress_health_check=NO_HEALTH_CHECK)
 def test_no_longer_search_brings_it_down(product, cards, program):
     carry_out(product, cards, program)
 
@@ -422,7 +422,7 @@ class Model(RuleBasedStateMachine):
 
 
 def machine(**settings):
-    chosen = hypothesis.settings(deadline=None, suppress_health_check=NO_HEALTH_CHECK, **settings)
+    chosen = hypothesis.settings(suppress_health_check=NO_HEALTH_CHECK, **settings)
     run_state_machine_as_test(Model, settings=chosen)
 
 

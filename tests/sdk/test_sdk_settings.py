@@ -252,7 +252,7 @@ def test_damaged_settings_are_refused_whole(tmp_path, path, value, why):
 
 
 @given(cut=st.integers(0, 400), junk=st.binary(max_size=20))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_truncated_and_garbled_files(tmp_path_factory, cut, junk):
     directory = tmp_path_factory.mktemp("settings")
     handle, emulator, _ = connect(channels=1)

@@ -463,7 +463,7 @@ def ask(handle):
     handle._call("xsp3_scaler_check_progress_details", ffi.new("Xsp3ErrFlag *"), 1, ffi.new("int64_t *"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_whatever_a_trace_says_it_is_refused_or_answered(small, data):
     found = lines(small)

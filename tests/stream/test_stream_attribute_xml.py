@@ -229,7 +229,7 @@ def test_long_texts_are_not_read():
     assert "where only nothing may be" in refusal(deep)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=200), st.text("AB=,$(){}'\" x", max_size=30))
 def test_any_text_is_read_or_refused(text, macros):
     try:
@@ -247,7 +247,7 @@ TOKENS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(st.sampled_from(TOKENS), max_size=12).map("".join))
 def test_any_pieces_of_a_definition_are_read_or_refused(text):
     try:
@@ -263,7 +263,7 @@ NAMES = st.text(
 SOURCES = st.sampled_from(sorted(CHANNEL_COLUMNS))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(NAMES, SOURCES, st.integers(0, CHANNELS - 1), st.sampled_from(["INT", "DOUBLE"]))
 def test_what_is_written_is_what_is_read(name, source, addr, datatype):
     if name in (".", ".."):
